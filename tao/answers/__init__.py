@@ -1,0 +1,1 @@
+"""What needs no gold about answers: canonical numbers, arithmetic expressions over cited cells."""

@@ -1,0 +1,1 @@
+"""Stage 2, score without labels: one file a signal."""

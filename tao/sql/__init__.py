@@ -1,0 +1,1 @@
+"""What needs no gold about SQL: dialect, strict gate, engine, sandbox, canonical result."""
