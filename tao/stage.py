@@ -1,0 +1,133 @@
+"""A stage's file: rows appended one by one, resumable after a kill, never redone once finished.
+
+Beside ``<name>.jsonl`` lie ``<name>.meta.json`` (the hash of everything the rows are made from) and,
+when the stage is complete, ``<name>.done`` (row count and content hash). A torn last line is cut off
+and owed again. A file made from other inputs is refused, never mixed. Nothing here holds a time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from tao.errors import InputError
+
+
+def digest(value: Any) -> str:
+    """16 hex digits of the content of a JSON-able value (key order does not count)."""
+    body = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(body.encode()).hexdigest()[:16]
+
+
+def file_digest(path: Path) -> str:
+    """16 hex digits of a file's bytes."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()[:16]
+
+
+def folder_digest(folder: Path, patterns: Iterable[str] = ("*.safetensors", "*.json", "*.jinja")) -> str:
+    """16 hex digits over the names and bytes of a checkpoint's files (weights, tokenizer, config, template)."""
+    found = sorted({path for pattern in patterns for path in folder.glob(pattern)})
+    return digest([[path.name, file_digest(path)] for path in found])
+
+
+def write_atomic(path: Path, text: str) -> None:
+    """Write a small file so that a reader sees the old content or the new, never half of it."""
+    temporary = path.with_name(path.name + ".tmp")
+    with temporary.open("w", encoding="utf-8") as handle:
+        handle.write(text)
+        handle.flush()
+        os.fsync(handle.fileno())
+    temporary.replace(path)
+
+
+class Stage:
+    """One append-only JSONL file with its meta and done markers.
+
+    Args:
+        path: The ``.jsonl`` file; its folder is made.
+        made_from: Everything the rows depend on (hashes, settings, seed), JSON-able.
+
+    Raises:
+        InputError: The file on disk was made from something else, or a finished file was altered.
+    """
+
+    def __init__(self, path: Path, made_from: Mapping[str, Any]) -> None:
+        self.path = path
+        self.made_from = dict(made_from)
+        self.hash = digest(self.made_from)
+        self._meta = path.with_suffix(".meta.json")
+        self._done = path.with_suffix(".done")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._check_meta()
+
+    def _check_meta(self) -> None:
+        if not self._meta.exists():
+            if self.path.exists() and self.path.stat().st_size:
+                raise InputError("rows without a record of what they were made from", str(self.path), self._remedy())
+            body = {"hash": self.hash, "made_from": self.made_from}
+            write_atomic(self._meta, json.dumps(body, sort_keys=True, ensure_ascii=False, indent=1) + "\n")
+            return
+        try:
+            found = json.loads(self._meta.read_text(encoding="utf-8"))
+            before = dict(found["made_from"])
+        except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+            raise InputError(
+                "unreadable record of what the rows were made from", str(self._meta), self._remedy()
+            ) from error
+        if found["hash"] != self.hash:
+            differing = sorted(
+                k for k in before.keys() | self.made_from.keys() if before.get(k) != self.made_from.get(k)
+            )
+            raise InputError(
+                f"these rows were made from something else ({', '.join(differing) or 'hash'} differs)",
+                str(self.path),
+                self._remedy(),
+            )
+
+    def _remedy(self) -> str:
+        return f"use another output folder, or remove {self.path.parent} to start over"
+
+    @property
+    def done(self) -> bool:
+        """Whether the stage is complete; checks that the rows are still those that were finished."""
+        if not self._done.exists():
+            return False
+        marker = json.loads(self._done.read_text(encoding="utf-8"))
+        if marker.get("made_from") != self.hash or marker.get("sha256") != file_digest(self.path):
+            raise InputError("a finished file was altered", str(self.path), self._remedy())
+        return True
+
+    def rows(self) -> list[Any]:
+        """The complete rows on disk; a torn last line is cut off the file."""
+        if not self.path.exists():
+            return []
+        data = self.path.read_bytes()
+        keep = data.rfind(b"\n") + 1
+        if keep != len(data):
+            with self.path.open("r+b") as handle:
+                handle.truncate(keep)
+        rows = []
+        for number, line in enumerate(data[:keep].splitlines(), 1):
+            try:
+                rows.append(json.loads(line))
+            except ValueError as error:
+                raise InputError("not JSON", f"{self.path}:{number}", self._remedy()) from error
+        return rows
+
+    def append(self, rows: Iterable[Any]) -> None:
+        """Append a chunk of rows and flush it to disk."""
+        text = "".join(json.dumps(row, sort_keys=True, ensure_ascii=False) + "\n" for row in rows)
+        with self.path.open("a", encoding="utf-8") as handle:
+            handle.write(text)
+            handle.flush()
+
+    def finish(self) -> None:
+        """Mark the stage complete."""
+        self.path.touch()
+        marker = {"made_from": self.hash, "sha256": file_digest(self.path)}
+        write_atomic(self._done, json.dumps(marker, sort_keys=True) + "\n")
