@@ -119,6 +119,14 @@ class Stage:
                 raise InputError("not JSON", f"{self.path}:{number}", self._remedy()) from error
         return rows
 
+    def keep(self, count: int) -> None:
+        """Cut the file to its first `count` rows (a chunk that was cut short is owed as a whole)."""
+        if self.path.exists():
+            lines = self.path.read_bytes().splitlines(keepends=True)
+            if len(lines) > count:
+                with self.path.open("r+b") as handle:
+                    handle.truncate(sum(map(len, lines[:count])))
+
     def append(self, rows: Iterable[Any]) -> None:
         """Append a chunk of rows and flush it to disk."""
         text = "".join(json.dumps(row, sort_keys=True, ensure_ascii=False) + "\n" for row in rows)

@@ -24,6 +24,15 @@ def test_torn_last_line_is_owed_again(tmp_path: Path) -> None:
     assert resumed.done
 
 
+def test_keep_cuts_a_chunk_that_was_cut_short(tmp_path: Path) -> None:
+    stage = Stage(tmp_path / "rows.jsonl", {})
+    stage.append([{"a": 1}, {"a": 2}, {"a": 3}])
+    stage.keep(2)
+    assert stage.rows() == [{"a": 1}, {"a": 2}]
+    stage.keep(5)
+    assert stage.rows() == [{"a": 1}, {"a": 2}]
+
+
 def test_rows_of_other_inputs_are_refused_and_named(tmp_path: Path) -> None:
     Stage(tmp_path / "rows.jsonl", {"seed": 1, "model": "x"}).append([{"a": 1}])
     with pytest.raises(InputError, match=r"seed differs") as caught:

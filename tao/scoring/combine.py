@@ -1,0 +1,124 @@
+"""Gate times graded agreement: a reward and an advantage for every sample of one prompt.
+
+A prompt whose vote is not to be trusted *abstains*: nothing is trained on it (RESTRAIN, arXiv
+2510.02172, penalises such prompts; ScPO, 2411.04109, filters them). Advantages are rewards minus the
+group's mean and are **not** divided by the group's standard deviation (Dr. GRPO, 2503.20783): dividing
+would undo any weighting by vote share and turn a 7-to-1 vote into a -2.5 on the odd one out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tao.errors import InputError
+from tao.meaning import Outcome, Reading
+from tao.prompts import Sample
+from tao.scoring.consensus import Consensus, consensus, view_weights
+from tao.scoring.gate import is_vote
+
+
+@dataclass(frozen=True, slots=True)
+class Rewards:
+    """How readings become rewards.
+
+    Attributes:
+        consensus_floor: Winner's share of the valid votes below which the prompt abstains.
+        min_votes: Samples the winner needs; one lone valid answer among failures is no agreement.
+        invalid: Reward of an answer that does not work, is empty or is missing (0, or slightly negative).
+        runs: Reward of an answer that works, before its share counts.
+        graded: What a minority answer adds to `runs`, times its own cluster's share.
+        by_view: Whether every strategy counts equally in the vote, rather than every sample.
+        confidence: Whether a prompt's advantages are multiplied by the winner's share (ScPO's vote
+            margin in spirit): sure prompts move the model more.
+    """
+
+    consensus_floor: float = 0.4
+    min_votes: int = 2
+    invalid: float = 0.0
+    runs: float = 0.1
+    graded: float = 0.4
+    by_view: bool = True
+    confidence: bool = True
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.consensus_floor <= 1:
+            raise InputError("a share must be in [0, 1]", "consensus_floor", "use 0.4")
+        if self.min_votes < 1:
+            raise InputError("must be at least 1", "min_votes", "use 2")
+        # The winner's reward is 1: what loses must earn less, or training would run away from the vote.
+        if not self.invalid <= self.runs <= self.runs + self.graded < 1:
+            raise InputError("rewards must be ordered invalid <= runs <= runs + graded < 1", "rewards")
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Label-free score of one sample.
+
+    Attributes:
+        reward: None if the sample could not be scored; never a low score instead.
+        advantage: Reward minus the group's mean; None if the sample must not be trained on (unscored,
+            no answer in deployment form, or the prompt abstains).
+        share: Share of the sample's own cluster among the valid votes; 0 if it did not vote.
+        pseudo_label: Whether it carries the winning meaning of a prompt that does not abstain.
+    """
+
+    outcome: Outcome
+    key: str | None
+    share: float
+    reward: float | None
+    advantage: float | None
+    pseudo_label: bool
+
+
+def _reward(reading: Reading, vote: Consensus | None, rewards: Rewards) -> float | None:
+    if reading.outcome is Outcome.UNSCORED:
+        return None
+    if vote is None or not is_vote(reading):
+        return rewards.invalid
+    if reading.key == vote.key:
+        return 1.0
+    return rewards.runs + rewards.graded * vote.shares[str(reading.key)]
+
+
+def trusted(vote: Consensus | None, rewards: Rewards) -> bool:
+    """Whether a prompt's vote is strong enough to train on."""
+    return vote is not None and vote.share >= rewards.consensus_floor and vote.votes >= rewards.min_votes
+
+
+def combine(samples: Sequence[Sample], readings: Sequence[Reading], rewards: Rewards) -> list[Score]:
+    """Score all samples of one prompt.
+
+    Args:
+        samples: The prompt's samples.
+        readings: Their readings after the gate, in the same order.
+        rewards: See `Rewards`.
+
+    Returns:
+        One score a sample, in order.
+    """
+    if len(samples) != len(readings):
+        raise ValueError(f"{len(samples)} samples but {len(readings)} readings")
+    weights = view_weights([s.strategy for s in samples]) if rewards.by_view else None
+    vote = consensus(readings, weights)
+    earned = [_reward(reading, vote, rewards) for reading in readings]
+    # Samples without an answer cannot be trained on, so they are no part of the baseline either.
+    trainable = [r is not None and s.answer is not None for s, r in zip(samples, earned, strict=True)]
+    group = [r for r, use in zip(earned, trainable, strict=True) if use and r is not None]
+    silent = not trusted(vote, rewards) or len(set(group)) < 2
+    mean = sum(group) / len(group) if group else 0.0
+    factor = vote.share if rewards.confidence and vote is not None else 1.0
+    scores = []
+    for reading, reward, use in zip(readings, earned, trainable, strict=True):
+        voted = vote is not None and is_vote(reading)
+        scores.append(
+            Score(
+                outcome=reading.outcome,
+                key=reading.key,
+                share=vote.shares[str(reading.key)] if vote is not None and voted else 0.0,
+                reward=reward,
+                advantage=None if silent or not use or reward is None else factor * (reward - mean),
+                pseudo_label=trusted(vote, rewards) and vote is not None and voted and reading.key == vote.key,
+            )
+        )
+    return scores

@@ -1,0 +1,148 @@
+"""Stage 2, from files to files: ``samples.jsonl`` -> ``scores.jsonl``, without knowing the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from tao.errors import InputError
+from tao.meaning import Interpreter, Outcome, Reading
+from tao.prompts import Prompt, Sample, pool_digest, read_jsonl
+from tao.scoring.combine import Rewards, Score, combine
+from tao.scoring.gate import refusal
+from tao.scoring.stats import RoundStats, round_stats
+from tao.stage import Stage, digest, file_digest
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A scored round: prompt id to samples and, aligned with them, scores; and their summary."""
+
+    samples: Mapping[str, Sequence[Sample]]
+    scores: Mapping[str, Sequence[Score]]
+    stats: RoundStats
+
+
+def read_samples(path: Path) -> dict[str, list[Sample]]:
+    """Read a round's samples, grouped by prompt in file order.
+
+    Raises:
+        InputError: Missing file or malformed row.
+    """
+    groups: dict[str, list[Sample]] = {}
+    for where, row in read_jsonl(path):
+        try:
+            sample = Sample(**{**row, "token_ids": tuple(row["token_ids"])})
+        except (TypeError, KeyError) as error:
+            raise InputError(f"malformed sample row ({error!r})", where) from error
+        groups.setdefault(sample.prompt_id, []).append(sample)
+    return groups
+
+
+def _handles_digest(prompts: Sequence[Prompt]) -> str:
+    """Content hash of all that the prompts' handles point at: other data would mean other readings."""
+    known: dict[str, str] = {}
+    for prompt in prompts:
+        for name, location in prompt.handles.items():
+            path = Path(location)
+            if location not in known:
+                if not path.exists():
+                    raise InputError(f"handle {name!r} points at nothing", f"{prompt.id}: {location}")
+                known[location] = file_digest(path) if path.is_file() else path.name
+    return digest([[p.id, sorted([n, known[v]] for n, v in p.handles.items())] for p in prompts])
+
+
+def read_answers(prompt: Prompt, samples: Sequence[Sample], interpreter: Interpreter) -> list[Reading]:
+    """Gate and interpret one prompt's samples; equal answers are read once.
+
+    Raises:
+        RuntimeError: The interpreter returned another number of readings than it was given answers.
+    """
+    refused = [refusal(sample) for sample in samples]
+    pending = dict.fromkeys(str(s.answer) for s, no in zip(samples, refused, strict=True) if no is None)
+    readings = interpreter.read(prompt, list(pending)) if pending else []
+    if len(readings) != len(pending):
+        raise RuntimeError(f"interpreter {interpreter.name} gave {len(readings)} readings for {len(pending)} answers")
+    by_answer = dict(zip(pending, readings, strict=True))
+    return [no if no is not None else by_answer[str(s.answer)] for s, no in zip(samples, refused, strict=True)]
+
+
+def _row(prompt_id: str, sample: Sample, score: Score) -> dict[str, Any]:
+    return {"prompt_id": prompt_id, "index": sample.index, **asdict(score), "outcome": str(score.outcome)}
+
+
+def _score(row: Mapping[str, Any]) -> Score:
+    rest = {key: value for key, value in row.items() if key not in ("prompt_id", "index", "outcome")}
+    return Score(outcome=Outcome(row["outcome"]), **rest)
+
+
+def _complete(
+    rows: Sequence[Mapping[str, Any]], samples: Mapping[str, Sequence[Sample]]
+) -> Iterator[tuple[str, list[Score]]]:
+    """Prompts whose every sample has a row, in file order; an incomplete last prompt is owed again."""
+    groups: dict[str, list[Score]] = {}
+    for row in rows:
+        groups.setdefault(row["prompt_id"], []).append(_score(row))
+    for prompt_id, scores in groups.items():
+        if len(scores) == len(samples[prompt_id]):
+            yield prompt_id, scores
+
+
+def score(
+    prompts: Sequence[Prompt],
+    samples_path: Path,
+    interpreter: Interpreter,
+    rewards: Rewards,
+    *,
+    out: Path,
+    progress: Progress | None = None,
+) -> Scored:
+    """Score a round's samples label-free, resumably.
+
+    Args:
+        prompts: The pool that was sampled.
+        samples_path: Finished ``samples.jsonl`` of the round.
+        interpreter: Reads what an answer means; sees prompts and their handles only.
+        rewards: See `tao.scoring.combine.Rewards`.
+        out: ``scores.jsonl`` to write. A prompt's rows are appended together.
+        progress: Called with ("score", prompts done, prompts in all).
+
+    Returns:
+        Samples, scores and their summary.
+
+    Raises:
+        InputError: Unreadable samples, a prompt without samples, missing handles, or `out` was made from
+            something else.
+    """
+    samples = read_samples(samples_path)
+    missing = [prompt.id for prompt in prompts if prompt.id not in samples]
+    if missing or len(samples) != len(prompts):
+        what = f"no samples for prompt {missing[0]!r}" if missing else "samples of prompts that are not in the pool"
+        raise InputError(what, str(samples_path), "run the exploring stage to its end first")
+    stage = Stage(
+        out,
+        {
+            "samples": file_digest(samples_path),
+            "pool": pool_digest(prompts),
+            "handles": _handles_digest(prompts),
+            "interpreter": f"{interpreter.name}@{interpreter.version}",
+            "rewards": asdict(rewards),
+        },
+    )
+    scores = dict(_complete(stage.rows(), samples))
+    if not stage.done:
+        stage.keep(sum(map(len, scores.values())))
+        for number, prompt in enumerate(prompts):
+            if prompt.id not in scores:
+                group = samples[prompt.id]
+                scores[prompt.id] = combine(group, read_answers(prompt, group, interpreter), rewards)
+                stage.append(_row(prompt.id, s, c) for s, c in zip(group, scores[prompt.id], strict=True))
+            if progress:
+                progress("score", number + 1, len(prompts))
+        stage.finish()
+    ordered = {prompt.id: scores[prompt.id] for prompt in prompts}
+    return Scored(samples, ordered, round_stats(samples, ordered))
