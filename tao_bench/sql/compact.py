@@ -207,6 +207,8 @@ def compact(root: Any, tables: Columns) -> str:
     for join in root.find_all(exp.Join):
         if join.args.get("kind") == "OUTER":
             join.set("kind", None)
+        if not any(join.args.get(key) for key in ("on", "using", "kind", "side", "method")):
+            join.set("kind", "CROSS")
     _short_derived_names(root, tables)
     _drop_qualifiers(root, tables)
     _shorten_aliases(root)
