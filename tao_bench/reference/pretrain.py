@@ -30,6 +30,8 @@ SHAPE = {"hidden_size": 256, "intermediate_size": 512, "num_hidden_layers": 5, "
 VOCABULARY = 2048
 SEQUENCE_TOK = 384
 TOKENIZER_DOCUMENTS = 20_000
+ANSWER_SHARE = 0.5
+"""Upper bound on the share of tokens that the assistant says (about 0.4; what exceeds it is left out)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +109,12 @@ def _loss(model: Any, ids: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
 
     hidden = model.model(input_ids=ids).last_hidden_state[:, :-1]
     target, weight = ids[:, 1:].reshape(-1), weights[:, 1:].reshape(-1)
-    rows = weight.nonzero().squeeze(1)  # only what the assistant says reaches the vocabulary
-    logits = model.lm_head(hidden.reshape(-1, hidden.shape[-1])[rows])
-    return F.cross_entropy(logits.float(), target[rows])
+    # Only what the assistant says reaches the vocabulary; a fixed number of rows, as shapes must not vary.
+    rows = weight.nonzero().squeeze(1)[: int(ANSWER_SHARE * len(weight))]
+    spare = int(ANSWER_SHARE * len(weight)) - len(rows)
+    target = F.pad(target[rows], (0, spare), value=-100)
+    logits = model.lm_head(hidden.reshape(-1, hidden.shape[-1])[F.pad(rows, (0, spare))])
+    return F.cross_entropy(logits.float(), target)
 
 
 def _save(model: Any, tokenizer: Any, out: Path) -> None:
@@ -162,7 +167,7 @@ def train(plan: Plan, out: Path, resume: bool, save_every: int) -> None:
                 group["lr"] = lr * plan.scale(step)
         ids, weights = next(stream)
         loss = _loss(model, ids, weights)
-        loss.backward()
+        torch.autograd.backward(loss)
         flat = torch.cat([p.grad.float().reshape(-1) for p in parameters.values()] + [loss.detach().reshape(1)])
         if world > 1:
             dist.all_reduce(flat)

@@ -8,7 +8,7 @@ formats are what exploring uses later: plan then answer, and repair after an err
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from random import Random
 
 from tao_bench.reference import world_sql, world_table
@@ -74,6 +74,7 @@ def _broken_expression(rng: Random, answer: str, names: list[str]) -> tuple[str,
 def conversation(rng: Random) -> list[Turn]:
     """One context with up to `MAX_EXCHANGES` exchanges; cut to length by the caller at a turn boundary."""
     found: list[Exchange]
+    spoil: Callable[[Random, str, list[str]], tuple[str, str] | None]
     if rng.random() < SQL_SHARE:
         schema, found = world_sql.exchanges(rng, MAX_EXCHANGES)
         head = "\n".join(("Schema:", *(t.line() for t in schema.tables)))

@@ -39,7 +39,7 @@ def group(rng: Random, schema: Schema) -> Exchange | None:
     where = tuple((main, c) for c in conditions_on(rng, schema, main) if c.column is not grouper)[
         : rng.choice((0, 0, 1))
     ]
-    measures = main.of("measure")
+    measures, column = main.of("measure"), None
     if measures and rng.random() < 0.6:
         column = rng.choice(measures)
         name, words = aggregate_words(rng, column)
@@ -126,7 +126,7 @@ def group(rng: Random, schema: Schema) -> Exchange | None:
             key and f"key {key}",
             plan_where(where),
             f"group by {grouper.name}",
-            f"{name} of {'rows' if name == 'COUNT' else column.name}",
+            f"{name} of {column.name if column else 'rows'}",
             having_words,
             "first group" if limit else "",
         ),
