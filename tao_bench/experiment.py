@@ -1,0 +1,282 @@
+"""Experiment files: a YAML grid of arms, tasks and seeds, expanded into cells with stable names.
+
+Example::
+
+    name: quickstart
+    model: reference
+    tasks: [warehouse_sql]
+    seeds: [0, 1]
+    eval: {split: test}
+    arms:
+      - arm: base
+      - arm: base_maj
+      - arm: sft
+        labels: [50, 800]
+      - arm: tao
+        samples: [4, 16]
+        rounds: 3
+        seeds: [0, 1, 2]
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from tao.errors import InputError
+from tao_bench.arms import ARM_NAMES, get_arm
+from tao_bench.arms.contract import ArmOptions
+from tao_bench.task import suggest, validation_message
+
+PRESETS = ("quickstart", "scaling", "geoquery")
+ENTRY_FIELDS = ("arm", "name", "label", "seeds", "tasks")
+
+
+class EvalSpec(BaseModel):
+    """What is evaluated: a split, and how many of its first items (None: all)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    split: Literal["dev", "test"] = "test"
+    limit: int | None = Field(default=None, gt=0)
+
+
+class Deployed(BaseModel):
+    """The deployed assistant all arms start from: the model tuned on a few labels, counted in every row."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    labels: int = Field(default=0, ge=0)
+    epochs: float | None = Field(default=None, gt=0)
+    learning_rate: float | None = Field(default=None, gt=0)
+
+
+class ArmEntry(BaseModel):
+    """One entry of `arms`: the fields every arm shares; the rest goes to the arm's own options."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    arm: str
+    name: str | None = Field(default=None, pattern=r"^[a-z][a-z0-9._-]*$")
+    """First part of the cells' ids; needed where two entries of one arm differ in options the id does not show."""
+    label: str | None = None
+    """The arm's name in tables; made from its options otherwise."""
+    seeds: tuple[int, ...] | None = None
+    tasks: tuple[str, ...] | None = None
+
+
+class Experiment(BaseModel):
+    """An experiment file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    name: str = Field(pattern=r"^[a-z][a-z0-9_-]*$")
+    description: str = ""
+    model: str = "reference"
+    tasks: tuple[str, ...] = Field(min_length=1)
+    seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
+    eval: EvalSpec = EvalSpec()
+    deployed: Deployed = Deployed()
+    chosen_on_dev: bool = True
+    """Whether the options of trained arms were chosen on dev; its labels are then counted for them."""
+    arms: tuple[ArmEntry, ...] = Field(min_length=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One run: arm x task x seed.
+
+    Attributes:
+        id: Readable, stable and unique in the experiment, e.g. ``warehouse_sql--tao-n8-r3--seed0``.
+        experiment: The experiment's name.
+        arm: The arm's name.
+        arm_label: The arm with its options as tables name it; cells that differ in seed or task share it.
+        options: Its validated options.
+        task: Task name, without version.
+        seed: The cell's seed.
+        model: Model as the experiment names it.
+        deployed: How the shared starting model was made.
+        eval: What is evaluated.
+    """
+
+    id: str
+    experiment: str
+    arm: str
+    arm_label: str
+    options: ArmOptions
+    task: str
+    seed: int
+    model: str
+    deployed: Deployed
+    eval: EvalSpec
+
+
+def preset_path(name: str) -> Path:
+    """The file of a preset shipped with the package."""
+    return Path(__file__).resolve().parent / "presets" / f"{name}.yaml"
+
+
+def find_experiment(name: str) -> Path:
+    """A preset's file, or the path itself.
+
+    Raises:
+        InputError: Neither a preset nor a file.
+    """
+    if name in PRESETS:
+        return preset_path(name)
+    path = Path(name)
+    if path.is_file():
+        return path
+    raise InputError(
+        f"is neither a preset ({', '.join(PRESETS)}) nor a file{suggest(name, list(PRESETS))}",
+        name,
+        "name a preset or the path of an experiment file",
+    )
+
+
+def _line_of(node: yaml.Node | None, place: Sequence[Any]) -> int | None:
+    """1-based line of the deepest node along a path of keys and indices; None where the tree ends."""
+    line = node.start_mark.line + 1 if node else None
+    for part in place:
+        if isinstance(node, yaml.MappingNode):
+            pair = next(((k, v) for k, v in node.value if getattr(k, "value", None) == str(part)), None)
+            if pair is None:
+                return line
+            line, node = pair[0].start_mark.line + 1, pair[1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+            line = node.start_mark.line + 1
+        else:
+            return line
+    return line
+
+
+def _refuse(error: ValidationError, path: str, tree: yaml.Node | None, base: tuple[Any, ...], known: set[str]) -> None:
+    """Turn a pydantic error into ours, with the line of its first fault."""
+    line = _line_of(tree, (*base, *error.errors()[0]["loc"]))
+    where = f"{path}:{line}" if line else path
+    raise InputError(validation_message(error, known), where, "see `tao-bench run --help` for an example") from error
+
+
+def _entry_options(entry: ArmEntry, path: str, tree: yaml.Node | None, index: int) -> list[ArmOptions]:
+    """Validate an entry's own options, one per combination of its grid fields."""
+    place = ("arms", index)
+    line = _line_of(tree, (*place, "arm"))
+    where = f"{path}:{line}" if line else path
+    if entry.arm not in ARM_NAMES:
+        raise InputError(
+            f"unknown arm {entry.arm!r}{suggest(entry.arm, list(ARM_NAMES))}", where, f"use {', '.join(ARM_NAMES)}"
+        )
+    model = get_arm(entry.arm).options
+    extra: dict[str, Any] = dict(entry.model_extra or {})
+    axes = [
+        [(field, value) for value in (extra[field] if isinstance(extra[field], list) else [extra[field]])]
+        for field in model.GRID
+        if field in extra
+    ]
+    fixed = {field: value for field, value in extra.items() if field not in model.GRID}
+    options = []
+    for combination in itertools.product(*axes):
+        try:
+            options.append(model.model_validate({**fixed, **dict(combination)}))
+        except ValidationError as error:
+            _refuse(error, path, tree, place, set(model.model_fields) | set(ENTRY_FIELDS))
+    if not options:
+        raise InputError("an empty list leaves nothing to run", where, "give at least one value")
+    return options
+
+
+def parse_experiment(text: str, path: str = "experiment") -> tuple[Experiment, list[Cell]]:
+    """Read an experiment and expand it into its cells, in file order.
+
+    Args:
+        text: The YAML text.
+        path: Its name in messages.
+
+    Raises:
+        InputError: Not YAML, unknown keys or arms (with the closest known name), values out of range,
+            or two cells of one id.
+    """
+    try:
+        tree = yaml.compose(text, Loader=yaml.SafeLoader)
+        raw = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}:{mark.line + 1}" if mark else path
+        raise InputError(f"not YAML ({getattr(error, 'problem', None) or error})", where) from error
+    if not isinstance(raw, Mapping):
+        raise InputError("an experiment file is a mapping of keys to values", path, "start it with `name: ...`")
+    try:
+        experiment = Experiment.model_validate(raw)
+    except ValidationError as error:
+        _refuse(error, path, tree, (), set(Experiment.model_fields))
+        raise
+    return experiment, expand(experiment, path, tree)
+
+
+def read_experiment(name: str) -> tuple[Experiment, list[Cell]]:
+    """Read a preset or an experiment file (see `parse_experiment`)."""
+    path = find_experiment(name)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot be read ({error})", str(path)) from error
+    return parse_experiment(text, str(path))
+
+
+def expand(experiment: Experiment, path: str = "experiment", tree: yaml.Node | None = None) -> list[Cell]:
+    """The cells of an experiment: tasks, then arms in file order, then seeds.
+
+    A greedy base has nothing random in it, so it gets one cell a task whatever the seeds.
+    """
+    entries = [(index, entry, _entry_options(entry, path, tree, index)) for index, entry in enumerate(experiment.arms)]
+    for index, entry, _ in entries:
+        for task in entry.tasks or ():
+            if task not in experiment.tasks:
+                line = _line_of(tree, ("arms", index, "tasks"))
+                raise InputError(
+                    f"task {task!r} is not among the experiment's tasks{suggest(task, list(experiment.tasks))}",
+                    f"{path}:{line}" if line else path,
+                )
+    cells: dict[str, Cell] = {}
+    for task in experiment.tasks:
+        for index, entry, option_list in entries:
+            if entry.tasks is not None and task not in entry.tasks:
+                continue
+            arm = get_arm(entry.arm)
+            random = arm.tune is not None or arm.decode == "majority"
+            seeds = (entry.seeds or experiment.seeds) if random else (0,)
+            for options, seed in itertools.product(option_list, seeds):
+                slug = options.slug()
+                stem = entry.name or entry.arm
+                cell_id = "--".join((task, f"{stem}-{slug}" if slug else stem, f"seed{seed}"))
+                if cell_id in cells:
+                    line = _line_of(tree, ("arms", index))
+                    raise InputError(
+                        f"two cells are called {cell_id}",
+                        f"{path}:{line}" if line else path,
+                        "give one of the arms another `name`",
+                    )
+                title = options.title()
+                label = entry.label and re.sub(r"\s+", " ", f"{entry.label} {_grid_words(title)}").strip()
+                cells[cell_id] = Cell(
+                    id=cell_id,
+                    experiment=experiment.name,
+                    arm=entry.arm,
+                    arm_label=label or title,
+                    options=options,
+                    task=task,
+                    seed=seed,
+                    model=experiment.model,
+                    deployed=experiment.deployed,
+                    eval=experiment.eval,
+                )
+    return list(cells.values())
+
+
+def _grid_words(title: str) -> str:
+    """What follows an arm's name in its title: the options that make a grid."""
+    return title.partition(" ")[2]
