@@ -1,0 +1,235 @@
+"""Stage 1, from prompts to ``samples.jsonl``; and the same machinery for greedy answers in evaluation.
+
+Files, beside what `tao.stage.Stage` keeps for each:
+
+- ``<name>.jsonl``: one `tao.prompts.Sample` a row, chunk after chunk;
+- ``<name>.chunks.jsonl``: one line a finished chunk (id, samples, tokens, FLOPs), written after its
+  rows. Rows without their chunk's line are owed again, so a killed stage ends with the same bytes;
+- ``<name>.inflight``: the chunk being generated. If it is found on resuming, that work was lost,
+  and the ledger is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from tao import __version__
+from tao.compute import Entry, Ledger, StageName
+from tao.errors import InputError
+from tao.prompts import Prompt, pool_digest
+from tao.sampling.protocol import Chunk, ChunkPlan, Sampler, Settings
+from tao.sampling.strategies import VERSION, Supplies, View, build_views, check_mix, deployment_form
+from tao.stage import Stage, digest, write_atomic
+
+Progress = Callable[[str, int, int], None]
+"""Called with the stage's name, samples done, samples in all."""
+
+
+def explore(
+    prompts: Sequence[Prompt],
+    sampler: Sampler,
+    mix: Mapping[str, int],
+    settings: Settings,
+    *,
+    seed: int,
+    round: int,
+    out: Path,
+    ledger: Ledger | None = None,
+    progress: Progress | None = None,
+    supplies: Supplies | None = None,
+    stage: StageName = "explore",
+    note: str = "",
+) -> Path:
+    """Sample every prompt in the mix's ways, resumably.
+
+    Args:
+        prompts: The pool.
+        sampler: Holds the round-start policy.
+        mix: Samples per prompt and strategy, e.g. ``{"direct": 8, "plan": 4}``.
+        settings: How to sample; the limits hold for every view, so leave room for longer views.
+        seed: The cell's seed; each round draws afresh.
+        round: 0-based round.
+        out: The ``.jsonl`` file to write; a finished one is left alone.
+        ledger: Charged once, when the stage is complete.
+        progress: See `Progress`.
+        supplies: Exemplars and failures for the strategies that need them.
+        stage: Where the ledger books it.
+        note: The ledger's note; the file's name unless given.
+
+    Returns:
+        `out`.
+
+    Raises:
+        InputError: Bad mix, a prompt that is too long (before anything is generated), `out` was made
+            from something else, or the disk is full (what is finished is kept).
+    """
+    draw_seed = _draw_seed(seed, round, stage)
+    views = build_views(prompts, mix, draw_seed, supplies)
+    made_from = {
+        "sampler": sampler.name,
+        "weights": sampler.weights_hash,
+        "pool": pool_digest(prompts),
+        "mix": check_mix(mix),
+        "settings": asdict(settings),
+        "seed": seed,
+        "round": round,
+        "stage": stage,
+        "code": f"{__version__}/strategies@{VERSION}",
+        "requests": digest([asdict(view) for view in views]),
+    }
+    with _disk(out):
+        work = _Work(
+            stage=stage,
+            round=round,
+            sampler=sampler,
+            views={view.request.key: view for view in views},
+            rows=Stage(out, made_from),
+            finished=Stage(out.with_suffix(".chunks.jsonl"), made_from),
+            ledger=ledger,
+            progress=progress or _silent,
+        )
+        if not work.rows.done:
+            _run(work, sampler.chunks([view.request for view in views], settings, draw_seed))
+        if ledger:
+            ledger.charge(_entry(work, note or out.name))
+    return out
+
+
+def greedy_answers(
+    prompts: Sequence[Prompt],
+    sampler: Sampler,
+    settings: Settings,
+    out: Path,
+    *,
+    ledger: Ledger | None = None,
+    progress: Progress | None = None,
+    note: str = "",
+) -> Path:
+    """One greedy answer a prompt, on the deployment prompt; for evaluation.
+
+    The same machinery as `explore` with temperature 0. Process-wide random state is left as found.
+
+    Args:
+        prompts: Prompts of the split.
+        sampler: The model under test.
+        settings: Its temperature is replaced by 0.
+        out: ``answers.jsonl`` to write.
+        ledger: Charged under ``evaluate``.
+        progress: See `Progress`.
+        note: The ledger's note; by default the file and its folder, e.g. ``test/answers.jsonl``.
+
+    Raises:
+        InputError: As `explore`.
+    """
+    greedy = Settings(**{**asdict(settings), "temperature": 0.0})
+    name = note or f"{out.parent.name}/{out.name}"
+    return explore(prompts, sampler, {"direct": 1}, greedy, 0, 0, out, ledger, progress, stage="evaluate", note=name)
+
+
+def _draw_seed(seed: int, round: int, stage: str) -> int:
+    """Rounds and stages draw independently even where weights and requests are equal."""
+    return int(digest([seed, round, stage]), 16)
+
+
+def _run(work: _Work, plans: Sequence[ChunkPlan]) -> None:
+    """Generate the chunks that are not finished yet, in the plan's order."""
+    done = work.finished.rows()
+    work.rows.rows()  # cuts off a torn last line
+    if [line["id"] for line in done] != [plan.id for plan in plans[: len(done)]]:
+        raise InputError(
+            "the finished chunks are not those of the plan",
+            str(work.finished.path),
+            f"remove {work.rows.path.parent} to start over",
+        )
+    count, everything = sum(line["samples"] for line in done), sum(plan.samples for plan in plans)
+    work.rows.keep(count)
+    work.progress(work.stage, count, everything)
+    inflight = work.rows.path.with_suffix(".inflight")
+    lost = _lost_attempts(inflight)
+    for plan in plans[len(done) :]:
+        attempts = lost.get(plan.id, 0)
+        write_atomic(inflight, f"{plan.id} {attempts + 1}\n")
+        chunk = work.sampler.run(plan)
+        line = _chunk_line(chunk, work.sampler)
+        if work.ledger:
+            _charge_lost(work.ledger, line, attempts, work)
+        work.rows.append(_sample_rows(chunk, work.views))
+        work.finished.append([line])
+        count += len(chunk.completions)
+        work.progress(work.stage, count, everything)
+    inflight.unlink(missing_ok=True)
+    work.finished.finish()
+    work.rows.finish()
+
+
+def _lost_attempts(inflight: Path) -> dict[str, int]:
+    """How often the chunk that was being generated had been started."""
+    if not inflight.exists():
+        return {}
+    chunk_id, attempts = inflight.read_text(encoding="utf-8").split()
+    return {chunk_id: int(attempts)}
+
+
+def _sample_rows(chunk: Chunk, views: Mapping[str, View]) -> Iterator[dict[str, Any]]:
+    for completion in chunk.completions:
+        view = views[completion.key]
+        yield {
+            "prompt_id": view.prompt_id,
+            "strategy": view.strategy,
+            "index": view.first_index + completion.index,
+            "text": completion.text,
+            "answer": deployment_form(view.strategy, completion.text),
+            "token_ids": list(completion.token_ids),
+            "prompt_tok": completion.prompt_tok,
+            "finish_reason": completion.finish_reason,
+        }
+
+
+def _chunk_line(chunk: Chunk, sampler: Sampler) -> dict[str, Any]:
+    return {
+        "id": chunk.id,
+        "samples": len(chunk.completions),
+        "prompt_tok": chunk.prompt_tok,
+        "completion_tok": chunk.completion_tok,
+        "model_flop": chunk.model_flop(sampler.shape),
+        "device_flop": chunk.device_flop(sampler.shape),
+    }
+
+
+def _entry(work: _Work, note: str) -> Entry:
+    lines = work.finished.rows()
+    amounts = ("model_flop", "device_flop", "prompt_tok", "completion_tok")
+    return Entry(work.stage, work.round, note, **{name: sum(line[name] for line in lines) for name in amounts})
+
+
+def _charge_lost(ledger: Ledger, line: Mapping[str, Any], attempts: int, work: _Work) -> None:
+    """Charge every killed attempt at a chunk in full: how far it came is unknown, more it cannot have cost."""
+    for attempt in range(1, attempts + 1):
+        ledger.charge_lost(
+            Entry(
+                work.stage,
+                work.round,
+                f"chunk {line['id']}, attempt {attempt}",
+                device_flop=line["device_flop"],
+                prompt_tok=line["prompt_tok"],
+                completion_tok=line["completion_tok"],
+            )
+        )
+
+
+@contextmanager
+def _disk(out: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+            raise
+        raise InputError(
+            f"cannot be written ({error.strerror})",
+            str(error.filename or out),
+            "free space, then run the same command again: finished chunks are kept",
+        ) from error

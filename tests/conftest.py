@@ -1,0 +1,74 @@
+"""Shared fixtures: a tiny model with random weights and a tokenizer with the chat template."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+SPECIAL = ("<|pad|>", "<|end|>", "<|user|>", "<|assistant|>", "<|system|>")
+CHAT_TEMPLATE = (
+    "{% for message in messages %}<|{{ message['role'] }}|>{{ message['content'] }}<|end|>{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+)
+
+
+def write_tokenizer(folder: Path) -> int:
+    """Save a byte-level tokenizer (one token a byte and the chat's special tokens); returns its size."""
+    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokenizer = Tokenizer(models.BPE(vocab={token: i for i, token in enumerate([*SPECIAL, *alphabet])}, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens([AddedToken(token, special=True) for token in SPECIAL])
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token=SPECIAL[0], eos_token=SPECIAL[1], chat_template=CHAT_TEMPLATE
+    ).save_pretrained(str(folder))
+    return len(SPECIAL) + len(alphabet)
+
+
+def write_model(folder: Path, *, vocab: int, seed: int = 0, ends: tuple[int, ...] = (1,), **shape: int) -> None:
+    """Save a Llama with random weights; `ends` are its end-of-text ids."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    sizes = {
+        "hidden_size": 48,
+        "intermediate_size": 80,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "max_position_embeddings": 512,
+    }
+    config = LlamaConfig(
+        **{**sizes, **shape},
+        vocab_size=vocab,
+        tie_word_embeddings=True,
+        initializer_range=0.2,  # wide, so that greedy choices are clear and samples differ
+        pad_token_id=0,
+        bos_token_id=None,
+        eos_token_id=list(ends),
+    )
+    state = torch.get_rng_state()
+    torch.manual_seed(seed)
+    LlamaForCausalLM(config).save_pretrained(str(folder))
+    torch.set_rng_state(state)
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a 0.1 M-parameter Llama (grouped-query, tied embeddings) with random weights.
+
+    Besides ``<|end|>`` sixteen other tokens end its answers, so that lengths vary.
+    """
+    folder = tmp_path_factory.mktemp("tiny_model")
+    vocab = write_tokenizer(folder)
+    write_model(folder, vocab=vocab, ends=(1, *range(200, 216)))
+    return folder
