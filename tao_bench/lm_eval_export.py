@@ -10,8 +10,10 @@ lm-eval tells no finish reason. An answer is taken as truncated when its own tex
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Callable, MutableMapping
+import random
+from collections.abc import Callable, Iterator, MutableMapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -98,8 +100,28 @@ def export_task(
     }
 
 
+@contextlib.contextmanager
+def random_states_kept() -> Iterator[None]:
+    """Leave Python's, NumPy's and torch's global random states as they were found."""
+    import numpy as np
+    import torch
+
+    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    devices = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+        torch.set_rng_state(states[2])
+        if devices:
+            torch.cuda.set_rng_state_all(devices)
+
+
 def run_lm_eval(model: Any, config: dict[str, Any]) -> dict[str, Any]:
-    """Call lm-eval on one exported task: no caches, no index of its own tasks, no seeding.
+    """Call lm-eval on one exported task: no caches, no index of its own tasks, random states left as found.
+
+    Passing no seeds is not enough for the last: its imports and data sets draw from Python's generator.
 
     Args:
         model: An `lm_eval.api.model.LM` that has a chat template.
@@ -108,21 +130,22 @@ def run_lm_eval(model: Any, config: dict[str, Any]) -> dict[str, Any]:
     Returns:
         What `simple_evaluate` returns.
     """
-    from lm_eval import simple_evaluate
-    from lm_eval.tasks import TaskManager
+    with random_states_kept():
+        from lm_eval import simple_evaluate
+        from lm_eval.tasks import TaskManager
 
-    results: dict[str, Any] = simple_evaluate(
-        model=model,
-        tasks=[config],
-        task_manager=TaskManager(include_defaults=False),
-        apply_chat_template=True,
-        log_samples=True,
-        bootstrap_iters=0,
-        random_seed=None,
-        numpy_random_seed=None,
-        torch_random_seed=None,
-        fewshot_random_seed=None,
-    )
+        results: dict[str, Any] = simple_evaluate(
+            model=model,
+            tasks=[config],
+            task_manager=TaskManager(include_defaults=False),
+            apply_chat_template=True,
+            log_samples=True,
+            bootstrap_iters=0,
+            random_seed=None,
+            numpy_random_seed=None,
+            torch_random_seed=None,
+            fewshot_random_seed=None,
+        )
     return results
 
 

@@ -1,0 +1,157 @@
+"""The lm-eval road: same frozen outputs, same verdicts; no label in its documents; no random state touched."""
+
+import json
+import random
+from dataclasses import replace
+
+import numpy
+import pytest
+import torch
+from lm_eval.api.model import LM
+from tiny_task import write_task
+
+from tao.errors import InputError
+from tao.prompts import Message
+from tao_bench.lm_eval_export import export_task, run_lm_eval, task_name
+from tao_bench.registry import load_task
+from tao_bench.task import read_labels
+from tao_bench.verify.verdict import Status
+
+
+class Replay(LM):
+    """Answers from a store of frozen outputs, keyed by the chat text it is sent."""
+
+    tokenizer_name = "replay"
+
+    def __init__(self, answers):
+        super().__init__()
+        self.answers = answers
+        self.seen = []
+
+    def chat_template(self, chat_template=False):
+        return "<|user|>CONTENT<|end|><|assistant|>"
+
+    def apply_chat_template(self, chat_history, add_generation_prompt=True):
+        turns = "".join(f"<|{turn['role']}|>{turn['content']}<|end|>" for turn in chat_history)
+        return turns + "<|assistant|>" if add_generation_prompt else turns
+
+    def generate_until(self, requests, disable_tqdm=False):
+        self.seen = [request.args for request in requests]
+        return [self.answers[text] for text, _ in self.seen]
+
+    def loglikelihood(self, requests, disable_tqdm=False):
+        raise NotImplementedError
+
+    def loglikelihood_rolling(self, requests, disable_tqdm=False):
+        raise NotImplementedError
+
+
+def chat(prompt):
+    return f"<|user|>{prompt.messages[-1].content}<|end|><|assistant|>"
+
+
+@pytest.fixture
+def task(tmp_path, monkeypatch):
+    monkeypatch.setenv("TAO_BENCH_CACHE", str(tmp_path / "cache"))
+    return load_task("tiny", [write_task(tmp_path / "tiny")])
+
+
+@pytest.fixture
+def frozen(task):
+    """One output an item: right, wrong, unreadable, a refusal, too long, empty."""
+    labels = read_labels(task.data, "test")
+    outputs = [next(iter(labels.values())).target, "17", "perhaps", "I cannot answer.", "1 + " * 60 + "1", ""]
+    return {item.prompt.id: text for item, text in zip(task.items("test"), outputs, strict=True)}
+
+
+def test_frozen_outputs_get_the_same_verdicts_on_both_roads(task, frozen):
+    items, labels, verifier = task.items("test"), read_labels(task.data, "test"), task.verifier()
+    limit = task.spec.limits.max_new_tok
+
+    def count(text):
+        return len(text.split())
+
+    ours = {
+        item.prompt.id: verifier.grade(
+            item.prompt,
+            labels[item.prompt.id].gold,
+            frozen[item.prompt.id],
+            "length" if count(frozen[item.prompt.id]) >= limit else "stop",
+        )
+        for item in items
+    }
+    theirs = {}
+    model = Replay({chat(item.prompt): frozen[item.prompt.id] for item in items})
+    results = run_lm_eval(model, export_task(task, "test", verifier, count_tok=count, record=theirs))
+    verifier.close()
+
+    assert theirs == ours
+    assert {verdict.status for verdict in ours.values()} == {
+        Status.CORRECT,
+        Status.WRONG,
+        Status.UNPARSABLE,
+        Status.TRUNCATED,
+    }
+    name = task_name(task, "test")
+    assert results["results"][name]["correct,none"] == pytest.approx(1 / 6)
+    samples = {sample["doc"]["id"]: sample["correct"] for sample in results["samples"][name]}
+    assert samples == {item: verdict.score for item, verdict in ours.items()}
+
+
+def test_no_label_is_in_what_lm_eval_holds(task, frozen):
+    verifier = task.verifier()
+    model = Replay({chat(item.prompt): frozen[item.prompt.id] for item in task.items("test")})
+    config = export_task(task, "test", verifier)
+    dataset = config["custom_dataset"](version=1, config_source="")["test"]
+    assert dataset.column_names == ["id", "prompt"] and len(dataset) == 6
+    results = run_lm_eval(model, config)
+    for sample in results["samples"][task_name(task, "test")]:
+        kept = json.dumps({key: sample[key] for key in ("doc", "target", "arguments")}, default=str)
+        label = read_labels(task.data, "test")[sample["doc"]["id"]]
+        assert label.target not in kept and sample["target"] == sample["doc"]["id"]
+    verifier.close()
+
+
+def test_the_chat_text_and_limits_are_the_tasks_own(task, frozen):
+    verifier = task.verifier()
+    model = Replay({chat(item.prompt): frozen[item.prompt.id] for item in task.items("test")})
+    run_lm_eval(model, export_task(task, "test", verifier, limit=2))
+    verifier.close()
+    assert [text for text, _ in model.seen] == [chat(item.prompt) for item in task.items("test")[:2]]
+    assert all(settings["max_gen_toks"] == 40 and not settings["do_sample"] for _, settings in model.seen)
+
+
+def test_random_states_are_left_as_found(task, frozen):
+    verifier = task.verifier()
+    model = Replay({chat(item.prompt): frozen[item.prompt.id] for item in task.items("test")})
+    random.seed(3), numpy.random.seed(3), torch.manual_seed(3)
+    before = random.getstate(), numpy.random.get_state()[1].tolist(), torch.get_rng_state().tolist()
+    run_lm_eval(model, export_task(task, "test", verifier))
+    verifier.close()
+    assert (random.getstate(), numpy.random.get_state()[1].tolist(), torch.get_rng_state().tolist()) == before
+
+
+def test_an_item_that_the_verifier_cannot_judge_is_missing_not_wrong(task, frozen):
+    class Broken:
+        name, version = "broken", "1"
+
+        def __init__(self, inner):
+            self.inner = inner
+
+        def grade(self, prompt, gold, response, finish_reason):
+            verdict = self.inner.grade(prompt, gold, response, finish_reason)
+            return replace(verdict, status=Status.VERIFIER_ERROR) if response == "17" else verdict
+
+    inner = task.verifier()
+    model = Replay({chat(item.prompt): frozen[item.prompt.id] for item in task.items("test")})
+    results = run_lm_eval(model, export_task(task, "test", Broken(inner)))
+    inner.close()
+    assert results["results"][task_name(task, "test")]["correct,none"] == pytest.approx(1 / 5)
+
+
+def test_a_conversation_is_refused_before_anything_runs(task, monkeypatch):
+    items = task.items("test")
+    longer = replace(items[0].prompt, messages=(Message("system", "Be brief."), *items[0].prompt.messages))
+    monkeypatch.setattr(type(task), "items", lambda self, split: [replace(items[0], prompt=longer)])
+    with pytest.raises(InputError, match=r"one user message"):
+        export_task(task, "test", task.verifier())
