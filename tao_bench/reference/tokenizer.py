@@ -20,20 +20,36 @@ CHAT_TEMPLATE = (
 )
 
 
-def train_tokenizer(vocabulary: int, documents: int, seed: int) -> PreTrainedTokenizerFast:
-    """Fit the tokenizer on the pretraining world.
+_KEYWORDS = """SELECT DISTINCT FROM WHERE AND OR NOT IN LIKE BETWEEN GROUP ORDER BY HAVING LIMIT DESC ASC JOIN
+USING ON AS INT STRING DOUBLE DATE BOOLEAN COUNT SUM AVG MIN MAX YEAR MONTH DAY CASE WHEN THEN ELSE
+END TOP EXTRACT CAST NULL IS TRUE FALSE WITH UNION OVER INTEGER STRFTIME FILTER EXISTS LEFT INNER
+OUTER ROUND INTERVAL
+""".split()
+_GLUE = """of the with is are was were for in on and or how many much what whose where have has that from than
+by a an to each per show list give find which who all do does did there not any no more less above
+below over under at between i me us we their its it be as
+""".split()
 
-    Words carry their leading space, digits stand alone, underscores and brackets split names, so
-    that a name of several words is read as its words.
+
+def pattern() -> str:
+    """How text is cut before BPE: a name is the same tokens wherever it stands.
+
+    Spaces belong to keywords, to small words and to punctuation, never to names and values, so copying
+    one from a schema (``, name``) into a call (``AVG(name)``) or a literal copies token for token.
     """
+    words = "|".join((*_KEYWORDS, *_GLUE))
+    return rf" ?(?<![A-Za-z_])(?:{words})(?![A-Za-z_]) ?|[A-Za-z]+|\d| ?[^\sA-Za-z\d]{{1,3}} ?|\n| +"
+
+
+def train_tokenizer(vocabulary: int, documents: int, seed: int) -> PreTrainedTokenizerFast:
+    """Fit the tokenizer on the pretraining world."""
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
     tokenizer = Tokenizer(models.BPE())
-    pattern = r" ?[A-Za-z]+| ?\d| ?_| ?[^\sA-Za-z\d_]{1,3}|\n|\s+"
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
-            pre_tokenizers.Split(Regex(pattern), "isolated"),
+            pre_tokenizers.Split(Regex(pattern()), "isolated"),
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )

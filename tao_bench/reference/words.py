@@ -75,7 +75,7 @@ _ENDINGS = """ia on er en um is a o us el ar in or ax ix an ey al ton ment tion 
 def invented(rng: Random) -> str:
     """A pronounceable word that (almost surely) nobody has seen."""
     parts = [rng.choice(_ONSETS) + rng.choice(_NUCLEI) + (rng.choice(_CODAS) if rng.random() < 0.45 else "")]
-    for _ in range(rng.choice((0, 1, 1, 1, 2))):
+    for _ in range(rng.choice((0, 0, 1, 1, 1))):
         parts.append(
             rng.choice(_ONSETS)[:1] + rng.choice(_NUCLEI)[:1] + (rng.choice(_CODAS) if rng.random() < 0.4 else "")
         )
@@ -86,8 +86,8 @@ def invented(rng: Random) -> str:
 
 
 def noun(rng: Random) -> str:
-    """A singular noun: invented in half of the cases."""
-    return rng.choice(NOUNS) if rng.random() < 0.5 else invented(rng)
+    """A singular noun: invented in a third of the cases."""
+    return rng.choice(NOUNS) if rng.random() < 0.66 else invented(rng)
 
 
 def plural(word: str) -> str:

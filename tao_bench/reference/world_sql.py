@@ -368,6 +368,20 @@ def three_tables(rng: Random, schema: Schema) -> Exchange | None:
     )
 
 
+def everything(rng: Random, schema: Schema) -> Exchange | None:
+    """All columns of a table by name: copying at its plainest."""
+    table = rng.choice(schema.tables)
+    conditions = conditions_on(rng, schema, table)[:1]
+    ask = rng.choice(
+        ("list all columns of {t}", "show everything about {t}", "give every column of {t}", "all details of {t}")
+    )
+    names = ", ".join(column.name for column in table.columns)
+    sql = spell(rng, schema, Query(lambda ref: names, (table,), "", tuple((table, c) for c in conditions)))
+    return Exchange(
+        ask.format(t=noun_phrase(rng, table, conditions)), sql, plan_text(f"tables {table.name}", "all columns")
+    )
+
+
 SHAPES: tuple[tuple[Callable[[Random, Schema], Exchange | None], int], ...] = (
     (count, 17),
     (aggregate, 17),
@@ -379,6 +393,7 @@ SHAPES: tuple[tuple[Callable[[Random, Schema], Exchange | None], int], ...] = (
     (against_average, 8),
     (spread, 7),
     (three_tables, 7),
+    (everything, 6),
 )
 
 

@@ -319,6 +319,15 @@ def ratio_change(rng: Random, r: Report) -> Exchange | None:
     )
 
 
+def grand_total(rng: Random, r: Report) -> Exchange:
+    """The sum of every line: copying at its plainest."""
+    y = rng.choice(r.columns)
+    ask = rng.choice(
+        ("sum of all lines in {y}", "what do all lines add up to in {y}", "grand total of the table for {y}")
+    )
+    return Exchange(ask.format(y=y), " + ".join(_cite(name, y) for name, _ in r.rows), f"all lines; year {y}; sum")
+
+
 SHAPES: tuple[tuple[Callable[[Random, Report], Exchange | None], int], ...] = (
     (lookup, 14),
     (change, 10),
@@ -329,6 +338,7 @@ SHAPES: tuple[tuple[Callable[[Random, Report], Exchange | None], int], ...] = (
     (average, 8),
     (over_average, 8),
     (ratio_change, 8),
+    (grand_total, 4),
 )
 
 
