@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -72,3 +73,22 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     vocab = write_tokenizer(folder)
     write_model(folder, vocab=vocab, ends=(1, *range(200, 216)))
     return folder
+
+
+@pytest.fixture(scope="session")
+def cpu_flash() -> dict[Any, Any]:
+    """Formulas torch's FLOP counter lacks: its own for sdpa, applied to the CPU kernel (else counted as 0)."""
+    import torch
+    from torch.utils.flop_counter import sdpa_backward_flop_count, sdpa_flop_count
+
+    def forward(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
+        return int(sdpa_flop_count(query, key, value))
+
+    def backward(grad: Any, query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
+        return int(sdpa_backward_flop_count(grad, query, key, value))
+
+    aten = torch.ops.aten
+    return {
+        aten._scaled_dot_product_flash_attention_for_cpu: forward,
+        aten._scaled_dot_product_flash_attention_for_cpu_backward: backward,
+    }

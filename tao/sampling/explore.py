@@ -11,9 +11,10 @@ Files, beside what `tao.stage.Stage` keeps for each:
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +128,35 @@ def greedy_answers(
     """
     greedy = Settings(**{**asdict(settings), "temperature": 0.0})
     name = note or f"{out.parent.name}/{out.name}"
-    return explore(prompts, sampler, {"direct": 1}, greedy, 0, 0, out, ledger, progress, stage="evaluate", note=name)
+    return explore(
+        prompts,
+        sampler,
+        {"direct": 1},
+        greedy,
+        seed=0,
+        round=0,
+        out=out,
+        ledger=ledger,
+        progress=progress,
+        stage="evaluate",
+        note=name,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    stage: StageName
+    round: int
+    sampler: Sampler
+    views: Mapping[str, View]
+    rows: Stage
+    finished: Stage
+    ledger: Ledger | None
+    progress: Progress
+
+
+def _silent(stage: str, done: int, everything: int) -> None:
+    """Tell nobody."""
 
 
 def _draw_seed(seed: int, round: int, stage: str) -> int:
@@ -226,7 +255,7 @@ def _disk(out: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES):
             raise
         raise InputError(
             f"cannot be written ({error.strerror})",

@@ -245,12 +245,9 @@ def _undisturbed(threads: int) -> Iterator[None]:
     import torch
 
     before, state = torch.get_num_threads(), torch.get_rng_state()
-    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
     torch.set_num_threads(threads)
     try:
         yield
     finally:
         torch.set_num_threads(before)
         torch.set_rng_state(state)
-        if cuda:
-            torch.cuda.set_rng_state_all(cuda)
