@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import duckdb
-import sqlglot
+from tao.sql.engine import Engine, Limits, RunOutcome
+from tao.sql.gate import Accepted, check
+from tao.sql.instance import Instance, Schema
+from tao.sql.result import fingerprint
 
 from .source import Table
 
-_DUCKDB = {"INT": "BIGINT", "DOUBLE": "DOUBLE", "STRING": "VARCHAR"}
-Result = Counter[tuple[Any, ...]]
+Result = str | None
+"""Fingerprint of a result as a multiset of rows; None where the query is refused or fails."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,40 +21,24 @@ class Proof:
     """What execution showed of one gold.
 
     Attributes:
-        runs: It runs on the real database.
         fault: '' if it can judge answers; else ``does not run``, ``empty`` (any query that finds nothing
             would pass) or ``unstable`` (the result depends on the order of rows).
         short_equal: The compact spelling gives the same rows on both instances.
     """
 
-    runs: bool
     fault: str
     short_equal: bool
 
-
-def connect(tables: Mapping[str, Table]) -> duckdb.DuckDBPyConnection:
-    """An in-memory database with these tables. Only golds of the published set run on it."""
-    connection = duckdb.connect(config={"threads": 1})
-    for name, table in tables.items():
-        columns = ", ".join(f"{column} {_DUCKDB[kind]}" for column, kind in table.columns)
-        connection.execute(f"CREATE TABLE {name} ({columns})")
-        if table.rows:
-            marks = ", ".join("?" for _ in table.columns)
-            connection.executemany(f"INSERT INTO {name} VALUES ({marks})", [list(row) for row in table.rows])
-    return connection
+    @property
+    def runs(self) -> bool:
+        """Whether it runs on the real database."""
+        return self.fault != "does not run"
 
 
-def _run(connection: duckdb.DuckDBPyConnection, sql: str) -> Result | None:
-    """The rows as a multiset (floats at 9 digits), or None if the query fails."""
-    try:
-        rows = connection.execute(sql).fetchall()
-    except duckdb.Error:
-        return None
-    return Counter(tuple(float(f"{v:.9g}") if isinstance(v, float) else v for v in row) for row in rows)
-
-
-def _says_something(result: Result) -> bool:
-    return any(value is not None for row in result for value in row)
+def instance_of(tables: Mapping[str, Table]) -> Instance:
+    """Tables as the engine loads them."""
+    schema = Schema(tuple((name, table.columns) for name, table in tables.items()))
+    return Instance(schema, {name: [list(row) for row in table.rows] for name, table in tables.items()})
 
 
 def prove(
@@ -64,7 +48,7 @@ def prove(
     second: Mapping[str, Table],
     orders: Sequence[Mapping[str, Table]],
 ) -> list[Proof]:
-    """Prove golds (Databricks SQL) and their compact spellings.
+    """Prove golds (Databricks SQL) and their compact spellings, through the same gate and engine as answers.
 
     Args:
         golds: Queries as ported.
@@ -73,24 +57,36 @@ def prove(
         second: An instance with other data.
         orders: The real data in other row orders.
     """
-    databases = [connect(tables) for tables in (real, second, *orders)]
-    known: dict[tuple[str, str], Proof] = {}
-    for gold, text in zip(golds, short, strict=True):
-        if (gold, text) not in known:
-            known[gold, text] = _prove_one(gold, text, databases)
-    for database in databases:
-        database.close()
+    instances = [instance_of(tables) for tables in (real, second, *orders)]
+    engine = Engine(Limits())
+    try:
+        names = [f"instance {index}" for index in range(len(instances))]
+        for name, instance in zip(names, instances, strict=True):
+            engine.load(name, instance)
+        known: dict[tuple[str, str], Proof] = {}
+        for pair in zip(golds, short, strict=True):
+            if pair not in known:
+                known[pair] = _prove_one(engine, names, instances[0].schema, *pair)
+    finally:
+        engine.close()
     return [known[pair] for pair in zip(golds, short, strict=True)]
 
 
-def _prove_one(gold: str, text: str, databases: Sequence[duckdb.DuckDBPyConnection]) -> Proof:
-    gold_sql, short_sql = (sqlglot.transpile(sql, read="databricks", write="duckdb")[0] for sql in (gold, text))
-    results = [_run(database, gold_sql) for database in databases]
-    first = results[0]
-    if first is None:
-        return Proof(False, "does not run", False)
-    equal = results[:2] == [_run(database, short_sql) for database in databases[:2]]
-    if not _says_something(first):
-        return Proof(True, "empty", equal)
-    stable = all(result == first for result in results[2:])
-    return Proof(True, "" if stable else "unstable", equal)
+def _results(engine: Engine, names: Sequence[str], schema: Schema, sql: str) -> tuple[list[Result], bool]:
+    """The query's result on each instance, and whether the first says anything."""
+    accepted = check(sql, schema)
+    if not isinstance(accepted, Accepted):
+        return [None] * len(names), False
+    ran = [engine.run(name, accepted.duckdb) for name in names]
+    fine = (RunOutcome.OK, RunOutcome.EMPTY)
+    return [fingerprint(r.rows)[0] if r.outcome in fine else None for r in ran], ran[0].outcome is RunOutcome.OK
+
+
+def _prove_one(engine: Engine, names: Sequence[str], schema: Schema, gold: str, text: str) -> Proof:
+    results, says_something = _results(engine, names, schema, gold)
+    if results[0] is None:
+        return Proof("does not run", False)
+    equal = _results(engine, names[:2], schema, text)[0] == results[:2]
+    if not says_something:
+        return Proof("empty", equal)
+    return Proof("" if all(result == results[0] for result in results[2:]) else "unstable", equal)
