@@ -31,7 +31,8 @@ def generate(out, seed):
         for number in range(start, start + 3):
             row = {"id": f"{split}-{number}", "messages": [{"role": "user", "content": ask(number + seed)}]}
             rows.append(row if split == "pool" else {**row, "cluster": str(number % 2), "level": "1"})
-            labels.append({"id": row["id"], "gold": {"value": number, "tolerance": 0, "unit": "amount"}, "target": str(number)})
+            gold = {"value": number, "tolerance": 0, "unit": "amount"}
+            labels.append({"id": row["id"], "gold": gold, "target": str(number)})
         for path, lines in ((f"{split}.jsonl", rows), (f"labels/{split}.jsonl", labels)):
             (out / path).write_text("".join(json.dumps(line) + "\\n" for line in lines))
 """

@@ -19,8 +19,8 @@ from tao.prompts import Prompt
 from tao_bench.task import Item, Label, Limits, Split
 
 LabelReader = Callable[[Split], Mapping[str, Label]]
-Progress = Callable[[float, str], None]
-"""Called with the done share of a stage (0 to 1) and a few words."""
+Progress = Callable[[str, int, int], None]
+"""Called with a stage's name, what is done of it and how much there is."""
 
 
 class ArmOptions(BaseModel):

@@ -17,6 +17,7 @@ from pydantic import Field
 from tao.compute import Entry, ModelShape
 from tao.errors import InputError
 from tao.prompts import Prompt
+from tao.training.settings import Work
 from tao_bench.arms.contract import Arm, ArmOptions, Workplace
 from tao_bench.task import Label
 
@@ -103,12 +104,21 @@ def train_on(
             "train",
             0,
             "sft",
-            model_flop=3 * report.trained.flop(shape),
-            device_flop=3 * report.trained_padded.flop(shape),
+            model_flop=3 * work_flop(shape, report.trained),
+            device_flop=3 * work_flop(shape, report.trained_padded),
             train_tok=report.trained.seq_tok,
         )
     )
     return out
+
+
+def work_flop(shape: ModelShape, work: Work) -> int:
+    """FLOPs of forward passes summed up as `Work` (dense attention, see `tao.compute`)."""
+    return (
+        work.seq_tok * 2 * shape.matrix_params
+        + work.seq_tok_sq * shape.attention_flop
+        + work.head_tok * shape.head_flop
+    )
 
 
 def tune(place: Workplace) -> Path:

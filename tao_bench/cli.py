@@ -1,0 +1,265 @@
+"""`tao-bench`: the instrument's command. Verbs import what they need when they run: help answers at once."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from tao.errors import InputError
+
+EXAMPLES = """\
+examples:
+  tao-bench run quickstart                 base, SFT and TAO head to head, with a scaling curve, in minutes
+  tao-bench run scaling --dry-run          what would run, what it costs, what it could show; spends nothing
+  tao-bench run my_experiment.yaml         your own grid of arms, tasks and seeds
+  tao-bench report quickstart              render the report again from the stored rows
+  tao-bench tasks list                     every task that can be found
+  tao-bench firewall warehouse_sql         prove that tuning does not depend on labels
+"""
+RUN_HELP = """\
+Runs an experiment's cells (arm x task x seed) in parallel processes and reports them. Stop it at any moment,
+with Ctrl-C or harder: the same command goes on where it was and ends with the same bytes.
+
+an experiment file:
+  name: my_experiment
+  model: reference                 # or a folder, or a hub id
+  tasks: [warehouse_sql]
+  seeds: [0, 1, 2]
+  eval: {split: test}              # or dev; limit: 100 for the first 100 items
+  arms:
+    - arm: base                    # one greedy answer
+    - arm: base_maj                # majority of 16 samples at inference
+    - arm: sft
+      labels: [50, 800]            # a grid: one cell a value and seed
+    - arm: tao
+      samples: [4, 16]             # samples per prompt and round
+      rounds: 3
+"""
+
+
+def _folders(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--tasks", type=Path, action="append", default=[], metavar="DIR", help="a further task folder")
+    parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="published rows")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of every verb."""
+    parser = argparse.ArgumentParser(
+        prog="tao-bench",
+        description="Judge label-free tuning (TAO) against the base model and supervised fine-tuning.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+
+    run = verbs.add_parser(
+        "run",
+        help="run an experiment and report it",
+        description=RUN_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="example: tao-bench run quickstart --jobs 2",
+    )
+    run.add_argument("experiment", help="quickstart, scaling, geoquery, or the path of an experiment file")
+    run.add_argument("--out", type=Path, default=Path("runs"), metavar="DIR", help="where runs are kept (default runs)")
+    run.add_argument("--reports", type=Path, default=Path("reports"), metavar="DIR", help="where reports go")
+    run.add_argument("--jobs", type=int, metavar="N", help="processes at a time (default: CPU cores)")
+    run.add_argument("--seeds", type=int, nargs="+", metavar="SEED", help="these seeds instead of the file's")
+    run.add_argument("--model", help="this model instead of the file's")
+    run.add_argument("--data", action="append", default=[], metavar="[VARIABLE=]DIR", help="external data a task needs")
+    run.add_argument("--limit", type=int, metavar="N", help="evaluate the first N items only (no result to publish)")
+    run.add_argument(
+        "--dry-run", action="store_true", help="print runs, FLOPs, time and detectable effect, run nothing"
+    )
+    run.add_argument("--restart", action="store_true", help="start over cells begun with other settings or code")
+    _folders(run)
+
+    report = verbs.add_parser(
+        "report", help="render a report from stored rows", epilog="example: tao-bench report quickstart"
+    )
+    report.add_argument("results", help="an experiment's name under results/, or a folder of results")
+    report.add_argument("--out", type=Path, metavar="DIR", help="where it goes (default reports/<name>)")
+    report.add_argument(
+        "--full", action="store_true", help="also show questions and golds of external data (local use)"
+    )
+
+    tasks = verbs.add_parser(
+        "tasks", help="list tasks, or show one", epilog="example: tao-bench tasks show warehouse_sql"
+    )
+    tasks.add_argument("action", choices=["list", "show"])
+    tasks.add_argument("task", nargs="?", help="task to show")
+    _folders(tasks)
+
+    gate = verbs.add_parser(
+        "gate",
+        help="measure a model on dev before anything is tuned",
+        description="Greedy accuracy, maj@16 and pass@16 on dev by task and level, the share of errors that a change "
+        "of SQL dialect alone would mend, and the CPU time of an evaluation. Writes results/gate.md and gate.jsonl.",
+        epilog="example: tao-bench gate --task warehouse_sql --task sec_filings",
+    )
+    freeze = verbs.add_parser(
+        "freeze",
+        help="write down the hashes of model, generators, splits and verifiers",
+        description="Writes results/frozen.json; every later run is held against it. A published name never changes.",
+        epilog="example: tao-bench freeze --task warehouse_sql --task sec_filings",
+    )
+    for verb in (gate, freeze):
+        verb.add_argument("--model", default="reference", help="reference (default), a folder, or a hub id")
+        verb.add_argument("--task", action="append", default=[], metavar="TASK", help="default: all that can be found")
+        _folders(verb)
+    gate.add_argument("--samples", type=int, default=16, help="samples per item (default 16)")
+    gate.add_argument("--limit", type=int, metavar="N", help="the first N items of dev only")
+    gate.add_argument("--out", type=Path, default=Path("runs"), metavar="DIR", help="where its samples are kept")
+    freeze.add_argument("--version", type=int, default=1, help="the model's version (default 1)")
+
+    firewall = verbs.add_parser(
+        "firewall",
+        help="prove that tuning does not depend on labels",
+        description="Tunes a small TAO cell with the labels as they are, permuted, blanked and taken away: samples, "
+        "scores and weights must be the same to the bit and no label file may be opened. An SFT cell must change.",
+        epilog="example: tao-bench firewall warehouse_sql",
+    )
+    firewall.add_argument("task")
+    firewall.add_argument("--model", default="reference", help="reference (default), a folder, or a hub id")
+    firewall.add_argument("--prompts", type=int, default=16, help="prompts of the pool to tune on (default 16)")
+    firewall.add_argument(
+        "--data", action="append", default=[], metavar="[VARIABLE=]DIR", help="external data it needs"
+    )
+    _folders(firewall)
+
+    check = verbs.add_parser("check", help="prove a task before it may be used", epilog="example: tao-bench check")
+    check.add_argument("names", nargs="*", metavar="TASK", help="default: all that can be found")
+    check.add_argument("--sample", type=int, metavar="N", help="judge at most N items of each split")
+    _folders(check)
+
+    export = verbs.add_parser(
+        "export-lm-eval",
+        help="evaluate a task inside lm-evaluation-harness",
+        epilog="example: tao-bench export-lm-eval warehouse_sql --limit 50",
+    )
+    export.add_argument("task")
+    export.add_argument("--model", default="reference", help="reference (default), or a folder")
+    export.add_argument("--split", choices=["train", "dev", "test"], default="test")
+    export.add_argument("--limit", type=int, metavar="N", help="the first N items only")
+    export.add_argument("--out", default="", metavar="FILE", help="JSONL file for one verdict a line")
+    return parser
+
+
+def set_data(given: Sequence[str], needed: Sequence[str]) -> None:
+    """Point the variables that tasks read at the folders of `--data`.
+
+    Args:
+        given: ``VARIABLE=DIR``, or ``DIR`` where only one variable is needed.
+        needed: Variables the tasks at hand need.
+
+    Raises:
+        InputError: A bare folder where none or several variables are needed, or no such folder.
+    """
+    for text in given:
+        variable, separator, folder = text.partition("=")
+        if not separator:
+            variable, folder = (needed[0] if len(needed) == 1 else ""), text
+        if not variable:
+            what = f"which of {', '.join(needed)} is meant?" if needed else "no task of this experiment needs data"
+            raise InputError(what, f"--data {text}", "write --data VARIABLE=DIR")
+        if not Path(folder).is_dir():
+            raise InputError("no such folder", f"--data {text}")
+        os.environ[variable] = str(Path(folder).resolve())
+
+
+def _tasks(options: argparse.Namespace) -> int:
+    from tao_bench.registry import load_task, task_dirs
+    from tao_bench.task import read_spec
+
+    if options.action == "list":
+        for name, folder in sorted(task_dirs(options.tasks).items()):
+            spec = read_spec(folder)
+            needs = f"  [needs {spec.needs}]" if spec.needs else ""
+            print(f"{name}@{spec.version}  {spec.description}{needs}")
+        return 0
+    if not options.task:
+        raise InputError("which task?", "tao-bench tasks show", "`tao-bench tasks list` names them all")
+    task = load_task(options.task, options.tasks)
+    print(f"{task.version_name}: {task.spec.description}\nlicence: {task.spec.licence}\ndata: {task.data}")
+    print(f"answer: {task.spec.answer}, verifier: {task.spec.verifier}, limits: {task.spec.limits.model_dump()}")
+    print(f"pool: {len(task.pool())} prompts without labels")
+    for split in ("train", "dev", "test"):
+        items = task.items(split)
+        levels = ", ".join(f"level {v}: {sum(i.level == v for i in items)}" for v in sorted({i.level for i in items}))
+        print(
+            f"{split}: {len(items)} items in {len({i.cluster for i in items})} clusters ({task.spec.cluster}); {levels}"
+        )
+    example = task.items("dev")[0].prompt
+    print(
+        "\nan example prompt:\n" + "\n".join(f"  {line}" for m in example.messages for line in m.content.splitlines())
+    )
+    return 0
+
+
+def _report(options: argparse.Namespace) -> int:
+    from tao_bench.report import render, summary_text
+
+    folder = Path(options.results)
+    if not folder.is_dir():
+        folder = Path("results") / options.results
+    target = options.out or Path("reports") / folder.name
+    paths = render(folder, target, full=options.full)
+    print(summary_text(folder))
+    print(f"report: {paths.html}")
+    return 0
+
+
+def _dispatch(options: argparse.Namespace) -> int:
+    if options.verb == "run":
+        from tao_bench.run_command import run_experiment
+
+        return run_experiment(options)
+    if options.verb == "report":
+        return _report(options)
+    if options.verb == "tasks":
+        return _tasks(options)
+    if options.verb == "gate":
+        from tao_bench.gate import run_gate
+
+        return run_gate(options)
+    if options.verb == "freeze":
+        from tao_bench.freeze import run_freeze
+
+        return run_freeze(options.model, options.version, options.task, options.results, options.tasks)
+    if options.verb == "firewall":
+        from tao_bench.firewall_check import run_firewall
+
+        return run_firewall(options)
+    if options.verb == "check":
+        from tao_bench.check import run_check
+
+        return run_check(options.names, options.sample, options.tasks)
+    from tao_bench.lm_eval_export import export_lm_eval
+
+    return export_lm_eval(options.task, options.model, split=options.split, limit=options.limit, out=options.out)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a verb.
+
+    Args:
+        argv: Arguments; the process's own if None.
+
+    Returns:
+        0, 1 (something failed and is named), 2 (bad input), 130 (interrupted).
+    """
+    options = build_parser().parse_args(argv)
+    try:
+        return _dispatch(options)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,188 @@
+"""Before compute is spent: FLOPs, seconds and the smallest effect an experiment could show.
+
+Seconds come from what this machine measured in earlier runs (kept beside the task cache), or from a
+plain assumption that is named as such.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import statistics
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tao.compute import ModelShape, generation_flop, plan_sft, plan_tao
+from tao.errors import InputError
+from tao_bench.plan import Prepared, Run
+from tao_bench.registry import Task, cache_root
+from tao_bench.store import CellFolder, read_rows, read_timing, write_json
+
+ASSUMED_FLOP_S = {"tune": 2.0e10, "answer": 1.5e10}
+"""Model FLOPs a second of one thread of a laptop core on a model of a few million parameters."""
+ASSUMED_VERIFY_S = 0.02
+START_S = {"deploy": 8.0, "model": 8.0, "verify": 2.0}
+"""Starting a process and loading its libraries."""
+SHARE_OF_LIMIT = 1 / 3
+"""Assumed length of an answer as a share of its limit, until a base has answered."""
+DISCORDANCE, ICC = 0.25, 0.05
+_SAMPLED_PROMPTS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a cell is expected to take.
+
+    Attributes:
+        tuning_flop: Model FLOPs of tuning: the budget axis.
+        answer_flop: Model FLOPs of answering the evaluated split.
+        items: Items of the evaluated split.
+    """
+
+    tuning_flop: int
+    answer_flop: int
+    items: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """FLOPs a second of tuning and answering, seconds a verdict, and whether they were measured here."""
+
+    tune: float
+    answer: float
+    verify_s: float
+    measured: bool
+
+
+def _pace_file() -> Path:
+    return cache_root() / "pace.json"
+
+
+def read_pace() -> Pace:
+    """What this machine measured, or the assumption."""
+    try:
+        found = json.loads(_pace_file().read_text(encoding="utf-8"))
+        return Pace(float(found["tune"]), float(found["answer"]), float(found["verify_s"]), True)
+    except (OSError, ValueError, KeyError, TypeError):
+        return Pace(ASSUMED_FLOP_S["tune"], ASSUMED_FLOP_S["answer"], ASSUMED_VERIFY_S, False)
+
+
+def learn_pace(cells: Iterable[Prepared]) -> None:
+    """Keep the pace of finished cells for the next estimate. Never fails: an estimate is a courtesy."""
+    seen: dict[str, list[float]] = {"tune": [], "answer": [], "verify_s": []}
+    for prepared in cells:
+        if not prepared.finished:
+            continue
+        flop = {"tune": 0, "answer": 0}
+        for row in read_rows(prepared.folder.ledger):
+            flop["answer" if row["stage"] == "evaluate" else "tune"] += row["model_flop"]
+        wall: dict[str, float] = {}
+        for row in read_timing(prepared.folder.timing):
+            wall[row["stage"]] = wall.get(row["stage"], 0.0) + row["wall_s"]
+        for stage in ("tune", "answer"):
+            if flop[stage] and wall.get(stage, 0) > 1:
+                seen[stage].append(flop[stage] / wall[stage])
+        rows = len(read_rows(prepared.folder.rows))
+        if rows and "verify" in wall:
+            seen["verify_s"].append(wall["verify"] / rows)
+    before = read_pace()
+    known = {"tune": before.tune, "answer": before.answer, "verify_s": before.verify_s}
+    known.update({name: statistics.median(values) for name, values in seen.items() if values})
+    if any(seen.values()):
+        try:
+            write_json(_pace_file(), known)
+        except OSError:
+            return
+
+
+def mean_prompt_tok(model: Path, task: Task) -> float:
+    """Mean tokens of the pool's prompts, from an even sample of them."""
+    from tokenizers import Tokenizer
+
+    pool = task.pool()
+    path = model / "tokenizer.json"
+    texts = ["\n".join(m.content for m in prompt.messages) for prompt in pool[:: max(1, len(pool) // _SAMPLED_PROMPTS)]]
+    if not path.is_file():
+        return statistics.fmean(len(text) / 3 for text in texts)
+    tokenizer = Tokenizer.from_file(str(path))
+    return statistics.fmean(len(tokenizer.encode(text).ids) + 4 for text in texts)
+
+
+def mean_answer_tok(run_root: Path, task: Task, split: str) -> float:
+    """Mean tokens of the base's answers where it has answered already, a share of the limit otherwise."""
+    for config in (run_root / "cells").glob(f"{task.spec.name}--base--*/cell.json"):
+        rows = read_rows(CellFolder(config.parent, split).answers)
+        if rows:
+            return statistics.fmean(row["completion_tok"] for row in rows)
+    return task.spec.limits.max_new_tok * SHARE_OF_LIMIT
+
+
+class Estimator:
+    """Expected cost of a run's cells; reads each task's prompts once."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.shape = ModelShape.from_config(run.model.path)
+        self.pace = read_pace()
+        self._sizes = functools.cache(self._measure)
+        self._tasks = {prepared.cell.task: prepared.task for prepared in run.cells}
+
+    def _measure(self, name: str) -> tuple[float, float, int, int]:
+        task, evaluation = self._tasks[name], self.run.experiment.eval
+        items = len(task.items(evaluation.split)[: evaluation.limit])
+        answer = mean_answer_tok(self.run.root, task, evaluation.split)
+        return mean_prompt_tok(self.run.model.path, task), answer, items, len(task.pool())
+
+    def cost(self, prepared: Prepared) -> Cost:
+        """Planned FLOPs of a cell."""
+        prompt, answer, items, pool = self._sizes(prepared.cell.task)
+        options: Any = prepared.cell.options
+        tuning = 0
+        if prepared.cell.arm == "sft":
+            tuning = plan_sft(
+                self.shape, labels=options.labels, prompt_tok=prompt, target_tok=answer, epochs=options.passes()
+            ).total
+        elif options.budget() is not None:
+            tuning = plan_tao(
+                self.shape,
+                prompts=min(pool, options.prompts or pool),
+                prompt_tok=prompt,
+                completion_tok=answer,
+                samples=options.samples,
+                rounds=options.rounds,
+                **options.planning(),
+            ).total
+        samples = options.inference_samples()
+        return Cost(tuning, items * generation_flop(self.shape, round(prompt), [round(answer)] * samples), items)
+
+    def seconds(self, prepared: Prepared, work: str) -> float:
+        """Expected seconds of one piece of a cell's work on one core."""
+        cost = self.cost(prepared)
+        if work == "verify":
+            return START_S["verify"] + cost.items * self.pace.verify_s
+        if work == "deploy":
+            return START_S["deploy"] + cost.tuning_flop / self.pace.tune
+        return START_S["model"] + cost.tuning_flop / self.pace.tune + cost.answer_flop / self.pace.answer
+
+    def detectable(self, name: str) -> str:
+        """The smallest difference to base a task could show with 80 % power, in words."""
+        from tao_bench.stats import minimum_detectable_effect
+
+        task, evaluation = self._tasks[name], self.run.experiment.eval
+        items = task.items(evaluation.split)[: evaluation.limit]
+        clusters = len({item.cluster for item in items})
+        seeds = max(
+            (sum(1 for p in self.run.cells if p.cell.task == name and p.cell.arm_label == q.cell.arm_label))
+            for q in self.run.cells
+            if q.cell.task == name
+        )
+        try:
+            effect = minimum_detectable_effect(len(items), clusters, discordance=DISCORDANCE, icc=ICC, n_seeds=seeds)
+        except InputError as error:
+            return error.what
+        return (
+            f"{100 * effect:.1f} points ({len(items)} items in {clusters} clusters, {seeds} seeds; "
+            f"if {DISCORDANCE:.0%} of the items change and items of a cluster correlate by {ICC})"
+        )

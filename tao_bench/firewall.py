@@ -1,0 +1,49 @@
+"""The label firewall at run time: a process that tunes without labels cannot open them.
+
+Python calls audit hooks on every `open` and directory listing (PEP 578); a hook cannot be removed.
+Code in C (a database engine) may open files without asking, which is why the proof in
+`tao_bench.firewall_check` also tunes with the labels blanked, permuted and taken away.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+SEALED = "labels"
+_EVENTS = {"open", "os.listdir", "os.scandir", "os.open", "shutil.copyfile", "os.rename", "os.link", "os.symlink"}
+
+
+class SealedLabels(PermissionError):
+    """A process that must not see labels tried to open them."""
+
+
+def is_sealed(name: str, data: str) -> bool:
+    """Whether a path lies in the sealed folder of a task's data."""
+    inside = os.path.join(data, SEALED)  # noqa: PTH118 - runs on every open of the process, so no Path objects
+    real = os.path.realpath(name)
+    return real == inside or real.startswith(inside + os.sep)
+
+
+def seal(data: Path, record: Path | None = None) -> None:
+    """Refuse, from now to the end of this process, every access to the labels of a task.
+
+    Args:
+        data: The task's data folder.
+        record: A file to which every opened path is appended, one a line (for the proof).
+    """
+    root = os.path.realpath(data)
+    log = os.open(record, os.O_WRONLY | os.O_CREAT | os.O_APPEND) if record else None
+
+    def hook(event: str, arguments: tuple[Any, ...]) -> None:
+        if event not in _EVENTS or not arguments or not isinstance(arguments[0], str | bytes | os.PathLike):
+            return
+        name = os.fsdecode(arguments[0])
+        if log is not None:
+            os.write(log, f"{event}\t{name}\n".encode())
+        if is_sealed(name, root):
+            raise SealedLabels(f"label firewall: a process that tunes without labels tried to open {name}")
+
+    sys.addaudithook(hook)

@@ -1,0 +1,134 @@
+"""Frozen before tuned: the hashes that `reference@1` or `warehouse_sql@1` stand for.
+
+`tao-bench freeze` writes them to `results/frozen.json` before the first tuning run; every later run
+is held against that file.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tao.errors import InputError
+from tao.stage import digest
+from tao_bench.digest import SHORT, code_digest, tree_digest
+from tao_bench.models import Model, resolve_model
+from tao_bench.registry import NOT_DATA, Task
+from tao_bench.store import write_json
+
+FROZEN_FILE = "frozen.json"
+_PACKAGE = Path(__file__).resolve().parent
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """What a row was made with, as hashes (12 hex digits each).
+
+    Attributes:
+        model: Weights, tokenizer and config of the model all arms start from.
+        generator: The task folder's code and settings.
+        splits: Every data file, labels included.
+        verifier: The verifier's code and all of ours it imports, and its options.
+    """
+
+    model: str
+    generator: str
+    splits: str
+    verifier: str
+
+    @property
+    def short(self) -> str:
+        """The hash of the four, as rows carry it."""
+        return digest(asdict(self))[:SHORT]
+
+
+def task_fingerprint(task: Task) -> dict[str, str]:
+    """Hashes of a task's generator, splits and verifier; opens no label."""
+    source = _PACKAGE / "verify" / f"{task.spec.verifier}.py"
+    if not source.is_file():
+        raise InputError(f"no verifier is called {task.spec.verifier!r}", str(task.folder / "task.yaml"))
+    return {
+        "generator": tree_digest(task.folder, skip=NOT_DATA),
+        "splits": digest(task.files())[:SHORT],
+        "verifier": digest([code_digest([source]), task.spec.verifier_options])[:SHORT],
+    }
+
+
+def fingerprint(model: Model, task: Task) -> Fingerprint:
+    """All four hashes of a model on a task."""
+    return Fingerprint(model=model.hash[:SHORT], **task_fingerprint(task))
+
+
+def read_frozen(results: Path) -> dict[str, dict[str, str]] | None:
+    """The frozen hashes: ``{"reference@1": {"model": ...}, "warehouse_sql@1": {...}}``, or None if nothing is frozen.
+
+    Args:
+        results: Where published results lie; the checkout's own folder is looked at next.
+    """
+    for folder in (results, _PACKAGE.parent / "results"):
+        path = folder / FROZEN_FILE
+        if path.is_file():
+            loaded: dict[str, dict[str, str]] = json.loads(path.read_text(encoding="utf-8"))["frozen"]
+            return loaded
+    return None
+
+
+def differences(frozen: Mapping[str, Mapping[str, str]] | None, model: Model, task: Task) -> list[str] | None:
+    """What differs from the frozen hashes, in words; [] if nothing does, None if neither was ever frozen.
+
+    A model other than the reference is held against nothing: it has no frozen name.
+    """
+    if frozen is None or task.version_name not in frozen:
+        return None
+    now = task_fingerprint(task)
+    found = [f"{task.version_name} {part}" for part, value in frozen[task.version_name].items() if now[part] != value]
+    known = next((entry for name, entry in frozen.items() if name.startswith(f"{model.name}@")), None)
+    if known and known["model"] != model.hash[:SHORT]:
+        found.append(f"{model.name} weights")
+    return found
+
+
+def freeze(results: Path, model: Model, version: int, tasks: list[Task]) -> Path:
+    """Write `frozen.json` for a model and its tasks; entries of other tasks stay.
+
+    Args:
+        results: Where published results lie.
+        model: The model that was gated.
+        version: Its version number.
+        tasks: The tasks that were gated.
+
+    Raises:
+        InputError: A name is frozen already with other hashes: what is published is never altered.
+    """
+    path = results / FROZEN_FILE
+    frozen = read_frozen(results) or {}
+    wanted = {f"{model.name}@{version}": {"model": model.hash[:SHORT]}}
+    wanted.update({task.version_name: task_fingerprint(task) for task in tasks})
+    for name, hashes in wanted.items():
+        if name in frozen and frozen[name] != hashes:
+            raise InputError(
+                f"{name} is frozen with other hashes", str(path), "raise its version; published versions never change"
+            )
+    results.mkdir(parents=True, exist_ok=True)
+    write_json(path, {"frozen": {**frozen, **wanted}})
+    return path
+
+
+def run_freeze(model: str, version: int, names: list[str], results: Path, extra: list[Path]) -> int:
+    """The command ``tao-bench freeze``."""
+    from tao_bench.registry import MissingData, load_task, task_dirs
+
+    tasks = []
+    for name in names or sorted(task_dirs(extra)):
+        try:
+            tasks.append(load_task(name, extra))
+        except MissingData as error:
+            if names:
+                raise
+            print(f"skipped: {error}")
+    path = freeze(results, resolve_model(model), version, tasks)
+    print(path.read_text(encoding="utf-8"))
+    print(f"frozen: {path}")
+    return 0

@@ -1,0 +1,200 @@
+"""From an experiment to work: tasks and model are found, hashes taken, settings written, before compute is spent."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from tao.errors import InputError
+from tao_bench.arms import get_arm
+from tao_bench.digest import code_digest
+from tao_bench.experiment import Cell, Experiment
+from tao_bench.freeze import Fingerprint, differences, fingerprint, read_frozen
+from tao_bench.models import Model, resolve_model
+from tao_bench.registry import MissingData, Task, load_task
+from tao_bench.store import CellFolder, is_finished, write_json
+
+VERSIONED = ("torch", "transformers", "trl", "duckdb", "sqlglot")
+_PACKAGE = Path(__file__).resolve().parent
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A cell ready to run.
+
+    Attributes:
+        cell: The cell.
+        task: Its task, data on disk.
+        folder: Where its files lie.
+        config: Content of its `cell.json`.
+    """
+
+    cell: Cell
+    task: Task
+    folder: CellFolder
+    config: dict[str, Any]
+
+    @property
+    def finished(self) -> bool:
+        """Whether its verdicts are complete."""
+        return is_finished(self.folder.rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """All of an experiment that can run here.
+
+    Attributes:
+        experiment: The experiment.
+        root: ``<out>/<experiment>``.
+        model: What every arm starts from (before `deployed`).
+        cells: In order.
+        skipped: Task to the reason it cannot run here.
+        warnings: What the reader of the results must know.
+    """
+
+    experiment: Experiment
+    root: Path
+    model: Model
+    cells: tuple[Prepared, ...]
+    skipped: Mapping[str, str]
+    warnings: tuple[str, ...]
+
+
+def versions(arm: str) -> dict[str, str]:
+    """What the bytes of a cell depend on besides its settings: libraries and our code for this arm."""
+    found = {name: importlib.metadata.version(name) for name in VERSIONED}
+    return {
+        **found,
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "code": code_digest([_PACKAGE / "arms" / f"{arm}.py", _PACKAGE / "answering.py"]),
+    }
+
+
+def cell_config(cell: Cell, task: Task, prints: Fingerprint, drift: list[str] | None, dev_items: int) -> dict[str, Any]:
+    """The content of `cell.json`: no time, no path of this machine."""
+    arm = get_arm(cell.arm)
+    return {
+        "cell": cell.id,
+        "experiment": cell.experiment,
+        "arm": cell.arm,
+        "arm_label": cell.arm_label,
+        "arm_options": cell.options.model_dump(mode="json"),
+        "task": task.version_name,
+        "seed": cell.seed,
+        "model": cell.model,
+        "deployed": cell.deployed.model_dump(mode="json"),
+        "eval": cell.eval.model_dump(mode="json"),
+        "uses_labels": arm.uses_labels,
+        "labels_base": cell.deployed.labels,
+        "labels_arm": cell.options.labels_used(),
+        "labels_dev": dev_items if arm.tune is not None else 0,
+        "budget": cell.options.budget(),
+        "inference_samples": cell.options.inference_samples(),
+        "limits": task.spec.limits.model_dump(mode="json"),
+        "frozen": asdict(prints),
+        "frozen_id": prints.short,
+        "frozen_drift": drift,
+        "versions": versions(cell.arm),
+    }
+
+
+def prepare(experiment: Experiment, cells: Sequence[Cell], out: Path, results: Path, extra: Sequence[Path] = ()) -> Run:
+    """Find everything an experiment names and take its hashes. Writes nothing but generated task data.
+
+    Args:
+        experiment: The experiment.
+        cells: Its cells.
+        out: Folder of runs.
+        results: Folder of published results, where frozen hashes are kept.
+        extra: Further folders of tasks.
+
+    Raises:
+        InputError: A task or the model is unknown or at fault, or no task can run here.
+    """
+    model = resolve_model(experiment.model)
+    frozen = read_frozen(results)
+    tasks: dict[str, Task] = {}
+    skipped: dict[str, str] = {}
+    warnings: list[str] = []
+    for name in experiment.tasks:
+        try:
+            tasks[name] = load_task(name, extra)
+        except MissingData as error:
+            skipped[name] = str(error)
+    if not tasks:
+        raise InputError("none of its tasks can run here", experiment.name, "\n".join(skipped.values()))
+    prints = {name: fingerprint(model, task) for name, task in tasks.items()}
+    drift = {name: differences(frozen, model, task) for name, task in tasks.items()}
+    for name, found in drift.items():
+        if found:
+            warnings.append(f"{name}: not what was frozen ({', '.join(found)}); these results stand apart")
+    dev = {name: len(task.items("dev")) if experiment.chosen_on_dev else 0 for name, task in tasks.items()}
+    root = out / experiment.name
+    prepared = []
+    for cell in cells:
+        if cell.task in tasks:
+            task = tasks[cell.task]
+            folder = CellFolder(root / "cells" / cell.id, cell.eval.split)
+            config = cell_config(cell, task, prints[cell.task], drift[cell.task], dev[cell.task])
+            prepared.append(Prepared(cell, task, folder, config))
+    return Run(experiment, root, model, tuple(prepared), skipped, tuple(warnings))
+
+
+def write_configs(run: Run) -> list[str]:
+    """Write every cell's `cell.json`, and hold it against what an earlier command wrote there.
+
+    Returns:
+        Warnings: finished cells that were made by other versions of the code and are kept.
+
+    Raises:
+        InputError: A cell was made with other settings or hashes.
+    """
+    kept: list[str] = []
+    regraded: list[str] = []
+    for prepared in run.cells:
+        path, config = prepared.folder.config, prepared.config
+        if path.is_file():
+            before = json.loads(path.read_text(encoding="utf-8"))
+            differing = sorted(k for k in {*before, *config} if before.get(k) != config.get(k))
+            if _only_verifier(before, config, differing):
+                for part in ("rows.jsonl", "rows.meta.json", "rows.done"):
+                    (prepared.folder.evaluation / part).unlink(missing_ok=True)
+                write_json(path, config)
+                regraded.append(prepared.cell.id)
+                continue
+            if differing == ["versions"] and prepared.finished:
+                kept.append(prepared.cell.id)
+                continue
+            if differing:
+                parts = [
+                    f"versions.{name}"
+                    for name in config["versions"]
+                    if before.get("versions", {}).get(name) != config["versions"][name]
+                ]
+                raise InputError(
+                    f"was begun with other settings ({', '.join([d for d in differing if d != 'versions'] + parts)})",
+                    str(path.parent),
+                    "name another folder with --out, or start such cells over with --restart",
+                )
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_json(path, config)
+    notes = (
+        (kept, "finished cells were made by other versions of the code and are kept"),
+        (regraded, "cells are judged again: their verifier has changed"),
+    )
+    return [f"{len(cells)} {what}: {', '.join(cells[:5])}" for cells, what in notes if cells]
+
+
+def _only_verifier(before: Mapping[str, Any], config: Mapping[str, Any], differing: Sequence[str]) -> bool:
+    """Whether nothing but the verifier has changed, so that stored answers are judged again, not made again."""
+    if "frozen" not in differing or not set(differing) <= {"frozen", "frozen_id", "frozen_drift"}:
+        return False
+    return [part for part in config["frozen"] if before["frozen"].get(part) != config["frozen"][part]] == ["verifier"]

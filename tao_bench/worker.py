@@ -1,0 +1,318 @@
+"""One process, one piece of work of one cell: `python -m tao_bench.worker`, the job as one JSON line on stdin.
+
+The pieces: ``deploy`` (the shared starting model of a task), ``model`` (an arm's tuning, then its answers on the
+evaluated split) and ``verify`` (the only process that opens labels of the evaluated split). Stdin stays open
+as a life line: when the runner dies, however it dies, the worker and its own children end at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import platform
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tao.compute import Ledger
+from tao.errors import InputError
+from tao.stage import Stage, file_digest, write_atomic
+from tao_bench.answering import answer, make_sampler
+from tao_bench.arms import get_arm
+from tao_bench.arms.contract import Progress, Workplace
+from tao_bench.firewall import seal
+from tao_bench.registry import Task, open_task
+from tao_bench.store import CellFolder, append_line, is_finished, read_rows
+from tao_bench.task import Item, Label, Split, read_labels
+
+RECORD_VARIABLE = "TAO_BENCH_RECORD_OPENS"
+"""Names a file for the paths a label-free worker opens (see `tao_bench.firewall`)."""
+
+EXIT_INPUT, EXIT_DISK_FULL, EXIT_BUSY = 3, 28, 4
+_LOCK_WAIT_S = 30
+"""How long to wait for an orphan of a killed run to notice that its life line is cut."""
+
+
+@contextlib.contextmanager
+def _exclusive(folder: Path) -> Iterator[None]:
+    """Hold the cell: two processes never write the same files."""
+    import fcntl
+
+    with (folder / ".lock").open("a") as handle:
+        give_up = time.monotonic() + _LOCK_WAIT_S
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError:
+                if time.monotonic() > give_up:
+                    print(f"error: another process is at work in {folder}", file=sys.stderr)
+                    raise SystemExit(EXIT_BUSY) from None
+                time.sleep(0.2)
+        yield
+
+
+def _hold_life_line() -> None:
+    """End this process group as soon as stdin closes."""
+
+    def wait() -> None:
+        while os.read(0, 1024):
+            pass
+        os.killpg(0, signal.SIGKILL) if os.getpgrp() == os.getpid() else os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+Report = Callable[[float, str], None]
+"""Told the done share of the whole job (0 to 1) and a few words."""
+
+
+def _reporter(path: Path, work: str) -> Report:
+    """A callback that writes a small file at most three times a second."""
+    last = 0.0
+
+    def report(share: float, words: str) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last > 0.3 or share >= 1:
+            last = now
+            with contextlib.suppress(OSError):  # progress is a courtesy: a full disk is reported by real work
+                write_atomic(path, json.dumps({"work": work, "share": share, "words": words}))
+
+    return report
+
+
+def _part(report: Report, start: float = 0.0, end: float = 1.0) -> Progress:
+    """A stage's own progress as a part of the job's."""
+    return lambda stage, done, everything: report(start + (end - start) * done / max(1, everything), stage)
+
+
+def _cpu_s() -> float:
+    """CPU seconds of this process and of its ended children (query engines)."""
+    return sum(os.times()[:4])
+
+
+@contextlib.contextmanager
+def _timed(folder: CellFolder, stage: str) -> Iterator[None]:
+    """Note how long a stage took, and on what, in `timing.jsonl`."""
+    started, cpu = time.time(), _cpu_s()
+    yield
+    append_line(
+        folder.timing,
+        {
+            "stage": stage,
+            "started": round(started, 3),
+            "wall_s": round(time.time() - started, 3),
+            "cpu_s": round(_cpu_s() - cpu, 3),
+            "host": {"machine": platform.machine(), "system": platform.system(), "cores": os.cpu_count()},
+        },
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """A job as the runner told it.
+
+    Attributes:
+        work: ``deploy``, ``model`` or ``verify``.
+        folder: The cell's files.
+        config: The cell's `cell.json`.
+        task: Its task; opening it touches no label.
+        base: Folder of the model the arm starts from.
+    """
+
+    work: str
+    folder: CellFolder
+    config: dict[str, Any]
+    task: Task
+    base: Path
+
+
+def read_assignment(message: Mapping[str, Any]) -> Assignment:
+    """Unpack the runner's JSON line."""
+    return Assignment(
+        work=message["work"],
+        folder=CellFolder(Path(message["folder"]), message["split"]),
+        config=dict(message["config"]),
+        task=open_task(Path(message["task_folder"]), Path(message["data"]), message["task_hash"]),
+        base=Path(message["base"]),
+    )
+
+
+def _one_thread() -> None:
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def _evaluated(task: Task, config: Mapping[str, Any]) -> list[Item]:
+    """The items of the evaluated split, in order."""
+    evaluation = config["eval"]
+    return task.items(evaluation["split"])[: evaluation["limit"]]
+
+
+def deploy(job: Assignment, report: Report) -> None:
+    """Make the deployed assistant all arms start from: the model tuned on the first labels of the train split."""
+    from tao_bench.arms.sft import SftOptions
+    from tao_bench.arms.sft import deploy as train
+
+    if (job.folder.tune / "checkpoint").is_dir():
+        return
+    _one_thread()
+    settings = {key: value for key, value in job.config["deployed"].items() if value is not None}
+    with _timed(job.folder, "deploy"):
+        train(_workplace(job, SftOptions(**settings), seed=0, uses_labels=True, progress=_part(report)))
+
+
+def _workplace(job: Assignment, options: Any, *, seed: int, uses_labels: bool, progress: Progress) -> Workplace:
+    def labels(split: Split) -> Mapping[str, Label]:
+        return read_labels(job.task.data, split)
+
+    return Workplace(
+        options=options,
+        base=job.base,
+        folder=job.folder.tune,
+        seed=seed,
+        limits=job.task.spec.limits,
+        answer_form=job.task.spec.answer,
+        pool=tuple(job.task.pool()),
+        train=tuple(job.task.items("train")) if uses_labels else (),
+        interpreter=job.task.interpreter,
+        labels=labels if uses_labels else None,
+        progress=progress,
+        ledger=Ledger(job.folder.ledger),
+        reserved=job.config["deployed"]["labels"],
+    )
+
+
+def model(job: Assignment, report: Report) -> None:
+    """Obtain the arm's model, then let it answer the evaluated split; label-free arms cannot open labels."""
+    if is_finished(job.folder.answers):
+        return
+    arm = get_arm(job.config["arm"])
+    if not arm.uses_labels:
+        record = os.environ.get(RECORD_VARIABLE)
+        seal(job.task.data, Path(record) if record else None)
+    options = arm.options.model_validate(job.config["arm_options"])
+    _one_thread()
+    tuned = 0.0
+    if arm.tune is not None:
+        tuned = 0.8
+        if not job.folder.model.is_file():
+            with _timed(job.folder, "tune"):
+                place = _workplace(
+                    job, options, seed=job.config["seed"], uses_labels=arm.uses_labels, progress=_part(report, 0, tuned)
+                )
+                checkpoint = arm.tune(place)
+            relative = checkpoint.relative_to(job.folder.root).as_posix()
+            write_atomic(job.folder.model, relative + "\n")
+        folder = job.folder.root / job.folder.model.read_text(encoding="utf-8").strip()
+    else:
+        folder = job.base
+        write_atomic(job.folder.model, ("deployed" if job.config["deployed"]["labels"] else job.config["model"]) + "\n")
+    with _timed(job.folder, "answer"):
+        sampler = make_sampler(folder)
+        try:
+            answer(
+                sampler,
+                [item.prompt for item in _evaluated(job.task, job.config)],
+                arm.decode,
+                options=options,
+                limits=job.task.spec.limits,
+                seed=job.config["seed"],
+                folder=job.folder.evaluation,
+                ledger=Ledger(job.folder.ledger),
+                interpreter=job.task.interpreter,
+                progress=_part(report, tuned, 1),
+            )
+        finally:
+            sampler.close()
+
+
+def verify(job: Assignment, report: Report) -> None:
+    """Judge the answers: the only process that opens labels of the evaluated split."""
+    folder, config = job.folder, job.config
+    items = _evaluated(job.task, config)
+    answers = {row["item"]: row for row in read_rows(folder.answers)}
+    stage = Stage(folder.rows, {"answers": file_digest(folder.answers), "frozen": config["frozen_id"]})
+    if stage.done:
+        return
+    done = len(stage.rows())
+    labels = read_labels(job.task.data, config["eval"]["split"])
+    verifier = job.task.verifier()
+    try:
+        with _timed(folder, "verify"):
+            for number, item in enumerate(items):
+                if number < done:
+                    continue
+                given = answers[item.prompt.id]
+                verdict = verifier.grade(
+                    item.prompt, labels[item.prompt.id].gold, given["answer"], given["finish_reason"]
+                )
+                row = {
+                    "cell": config["cell"],
+                    "arm": config["arm"],
+                    "task": config["task"],
+                    "item": item.prompt.id,
+                    "cluster": item.cluster,
+                    "level": item.level,
+                    "seed": config["seed"],
+                    "answer": given["answer"],
+                    "status": str(verdict.status),
+                    "score": verdict.score,
+                    "extracted": verdict.extracted,
+                    "reason": verdict.reason,
+                    "prompt_tok": given["prompt_tok"],
+                    "completion_tok": given["completion_tok"],
+                    "finish_reason": given["finish_reason"],
+                    "frozen": config["frozen_id"],
+                }
+                stage.append([row])
+                report((number + 1) / len(items), "verify")
+            stage.finish()
+    finally:
+        verifier.close()
+
+
+WORKS = {"deploy": deploy, "model": model, "verify": verify}
+
+
+def _disk_full(error: BaseException | None) -> bool:
+    """Whether an error, or what caused it, is a full disk."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def main() -> int:
+    """Do one piece of work; the exit status says how it went."""
+    message = json.loads(sys.stdin.buffer.readline())
+    _hold_life_line()
+    where = Path(message["folder"])
+    try:
+        job = read_assignment(message)
+        with _exclusive(job.folder.root):
+            WORKS[job.work](job, _reporter(job.folder.progress, job.work))
+            job.folder.progress.unlink(missing_ok=True)
+    except (InputError, OSError) as error:
+        if _disk_full(error):
+            print(f"error: no space left on the disk ({where})", file=sys.stderr)
+            return EXIT_DISK_FULL
+        if isinstance(error, OSError):
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        return EXIT_INPUT
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
