@@ -14,7 +14,7 @@ from tao.meaning import Outcome, Reading
 from tao.prompts import Message, Prompt, Sample
 from tao.scoring.alarms import AlarmLimits, alarms
 from tao.scoring.combine import Rewards
-from tao.scoring.score import Scored, score
+from tao.scoring.score import ScoredRound, score
 from tao.scoring.stats import RoundStats
 
 
@@ -66,7 +66,7 @@ def samples(tmp_path: Path) -> Path:
     return path
 
 
-def run(pool: list[Prompt], samples: Path, out: Path, interpreter: Digits | None = None) -> Scored:
+def run(pool: list[Prompt], samples: Path, out: Path, interpreter: Digits | None = None) -> ScoredRound:
     return score(pool, samples, interpreter or Digits(), Rewards(), out=out)
 
 
@@ -78,7 +78,7 @@ def test_rows_and_summary(pool: list[Prompt], samples: Path, tmp_path: Path) -> 
     assert set(rows[0]) == {"prompt_id", "index", "outcome", "key", "share", "reward", "advantage", "pseudo_label"}
     boom = next(r for r in rows if r["outcome"] == "unscored")
     assert boom["reward"] is None and boom["advantage"] is None
-    stats = scored.stats
+    stats = scored.stats()
     assert (stats.prompts, stats.samples, stats.unscored) == (3, 12, 1)
     assert stats.run_rate == pytest.approx(9 / 11)
     assert stats.mean_clusters == pytest.approx((2 + 1 + 4) / 3)

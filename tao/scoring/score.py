@@ -9,7 +9,8 @@ from typing import Any
 
 from tao.errors import InputError
 from tao.meaning import Interpreter, Outcome, Reading
-from tao.prompts import Prompt, Sample, pool_digest, read_jsonl
+from tao.prompts import Prompt, Sample, pool_digest
+from tao.sampling.samples import read_samples
 from tao.scoring.combine import Rewards, Score, combine
 from tao.scoring.gate import refusal
 from tao.scoring.stats import RoundStats, round_stats
@@ -19,28 +20,16 @@ Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
-    """A scored round: prompt id to samples and, aligned with them, scores; and their summary."""
+class ScoredRound:
+    """What training gets: the pool, and by prompt id its samples and, aligned with them, their scores."""
 
+    prompts: Sequence[Prompt]
     samples: Mapping[str, Sequence[Sample]]
     scores: Mapping[str, Sequence[Score]]
-    stats: RoundStats
 
-
-def read_samples(path: Path) -> dict[str, list[Sample]]:
-    """Read a round's samples, grouped by prompt in file order.
-
-    Raises:
-        InputError: Missing file or malformed row.
-    """
-    groups: dict[str, list[Sample]] = {}
-    for where, row in read_jsonl(path):
-        try:
-            sample = Sample(**{**row, "token_ids": tuple(row["token_ids"])})
-        except (TypeError, KeyError) as error:
-            raise InputError(f"malformed sample row ({error!r})", where) from error
-        groups.setdefault(sample.prompt_id, []).append(sample)
-    return groups
+    def stats(self) -> RoundStats:
+        """Label-free summary."""
+        return round_stats(self.samples, self.scores)
 
 
 def _handles_digest(prompts: Sequence[Prompt]) -> str:
@@ -100,7 +89,7 @@ def score(
     *,
     out: Path,
     progress: Progress | None = None,
-) -> Scored:
+) -> ScoredRound:
     """Score a round's samples label-free, resumably.
 
     Args:
@@ -112,7 +101,7 @@ def score(
         progress: Called with ("score", prompts done, prompts in all).
 
     Returns:
-        Samples, scores and their summary.
+        The scored round.
 
     Raises:
         InputError: Unreadable samples, a prompt without samples, missing handles, or `out` was made from
@@ -145,4 +134,4 @@ def score(
                 progress("score", number + 1, len(prompts))
         stage.finish()
     ordered = {prompt.id: scores[prompt.id] for prompt in prompts}
-    return Scored(samples, ordered, round_stats(samples, ordered))
+    return ScoredRound(prompts, samples, ordered)

@@ -1,0 +1,167 @@
+"""What every objective shares: loading, TRL's arguments, determinism, saving."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import random
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from tao.errors import InputError
+from tao.training.settings import Optim, Progress
+
+
+@contextlib.contextmanager
+def isolated(threads: int = 1) -> Iterator[None]:
+    """Run with a pinned thread count and leave random state and threads as they were found.
+
+    One thread is both what makes runs bit-identical and, on few cores, what is fastest. TRL's usage
+    ping is switched off meanwhile: training needs no network.
+    """
+    import numpy as np
+    import torch
+    from huggingface_hub import constants
+    from transformers.utils import logging
+
+    before, bars = torch.get_num_threads(), logging.is_progress_bar_enabled()
+    python, numpy, silent = random.getstate(), np.random.get_state(), constants.HF_HUB_DISABLE_TELEMETRY
+    try:
+        torch.set_num_threads(threads)
+        logging.disable_progress_bar()
+        constants.HF_HUB_DISABLE_TELEMETRY = True
+        with torch.random.fork_rng():
+            yield
+    finally:
+        torch.set_num_threads(before)
+        random.setstate(python)
+        np.random.set_state(numpy)
+        constants.HF_HUB_DISABLE_TELEMETRY = silent
+        if bars:
+            logging.enable_progress_bar()
+
+
+def load(folder: Path) -> tuple[Any, Any]:
+    """Model in float32 (whatever the checkpoint's type) and its tokenizer, from local files only.
+
+    Raises:
+        InputError: The folder holds no causal language model with a tokenizer and a chat template.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        # sdpa takes the tree-shaped masks of `tao.training.policy_gradient`; flash attention does not.
+        model = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=torch.float32, attn_implementation="sdpa", local_files_only=True
+        )
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"no usable model ({error})", str(folder), "point at a transformers checkpoint folder"
+        ) from error
+    if tokenizer.chat_template is None or tokenizer.eos_token_id is None:
+        raise InputError("the tokenizer has no chat template or no end-of-text token", str(folder))
+    return model, tokenizer
+
+
+def arguments(optim: Optim, micro_rows: int, seed: int, scratch: Path) -> Any:
+    """TRL's arguments: full fine-tuning, rows in the given order, nothing logged, saved or reported."""
+    import torch
+    from trl import SFTConfig
+
+    with warnings.catch_warnings():
+        # TRL's own default already uses the old name of the option, and complains about it.
+        warnings.filterwarnings("ignore", message=".*gradient_checkpointing.*", category=FutureWarning)
+        return _config(SFTConfig, optim, micro_rows, seed, scratch, cpu=not torch.cuda.is_available())
+
+
+def _config(kind: Any, optim: Optim, micro_rows: int, seed: int, scratch: Path, *, cpu: bool) -> Any:
+    return kind(
+        output_dir=str(scratch),
+        learning_rate=optim.learning_rate,
+        lr_scheduler_type="constant_with_warmup" if optim.decay == "constant" else "linear",
+        warmup_steps=optim.warmup,
+        weight_decay=optim.weight_decay,
+        max_grad_norm=optim.max_grad_norm,
+        num_train_epochs=1,  # `order` lays out all epochs
+        per_device_train_batch_size=micro_rows,
+        gradient_accumulation_steps=optim.batch_size // micro_rows,
+        train_sampling_strategy="sequential",
+        max_length=None,  # TRL would silently cut and drop; rows are checked before
+        dataset_kwargs={"skip_prepare_dataset": True},
+        remove_unused_columns=False,
+        gradient_checkpointing=False,
+        use_cpu=cpu,
+        bf16=optim.precision == "bf16",
+        dataloader_pin_memory=False,
+        seed=seed,
+        data_seed=seed,
+        report_to="none",
+        save_strategy="no",
+        logging_steps=1,
+        disable_tqdm=True,
+    )
+
+
+def order(lengths: Sequence[int], optim: Optim, seed: int) -> list[int]:
+    """Row indices of all epochs, laid out so that a step's micro-batches hold rows of like length.
+
+    Every epoch is a fresh permutation; steps may span two epochs, so only the last one can be short.
+    Which rows share a step is random; within the step they are sorted (padding, not learning).
+    """
+    rng = random.Random(seed)
+    stream: list[int] = []
+    for _ in range(optim.epochs):
+        stream += rng.sample(range(len(lengths)), len(lengths))
+    steps = [stream[at : at + optim.batch_size] for at in range(0, len(stream), optim.batch_size)]
+    return [row for step in steps for row in sorted(step, key=lambda row: (lengths[row], row))]
+
+
+def run(trainer: Any, progress: Progress | None) -> tuple[int, dict[str, float]]:
+    """Train; returns optimiser steps and the means of the logged figures.
+
+    Raises:
+        RuntimeError: The loss stopped being a number.
+    """
+    from transformers import PrinterCallback, TrainerCallback
+
+    class Report(TrainerCallback):  # type: ignore[misc]
+        def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            if progress:
+                progress("train", state.global_step, state.max_steps)
+
+    trainer.remove_callback(PrinterCallback)
+    trainer.add_callback(Report())
+    trainer.train()
+    logs = [entry for entry in trainer.state.log_history if "loss" in entry]
+    names = ("loss", "grad_norm", "entropy", "mean_token_accuracy", "kl", "clip_fraction", "ratio_max")
+    metrics = {
+        name: sum(entry[name] for entry in logs) / len(logs) for name in names if logs and all(name in e for e in logs)
+    }
+    if any(map(math.isnan, metrics.values())):
+        raise RuntimeError(f"training diverged: {metrics} (lower the learning rate)")
+    return int(trainer.state.global_step), metrics
+
+
+def save(model: Any, tokenizer: Any, out: Path) -> Path:
+    """Write a float32 checkpoint; `out` appears whole or not at all.
+
+    Weights stay float32 between rounds: the small updates of a bounded step would vanish in bfloat16.
+    """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=out.name + ".", dir=out.parent))
+    try:
+        model.save_pretrained(scratch)
+        tokenizer.save_pretrained(scratch)
+        scratch.chmod(0o755)
+        if out.exists():
+            shutil.rmtree(out)
+        scratch.rename(out)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return out

@@ -1,0 +1,140 @@
+"""How a training stage optimises, and what it reports back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from tao.compute import ModelShape
+from tao.errors import InputError
+
+Progress = Callable[[str, int, int], None]
+"""Called with the stage's name, steps done, steps in all."""
+BUCKET_TOK = 32
+"""Lengths are padded up to a multiple of this. Few shapes keep the CPU kernels' caches small: with freely
+varying lengths a process grows by gigabytes an hour."""
+
+
+@dataclass(frozen=True, slots=True)
+class Optim:
+    """Optimiser settings of one training stage (AdamW on all weights).
+
+    Attributes:
+        learning_rate: Peak, after `warmup` steps; constant from there (or decaying, see `decay`).
+        epochs: Passes over the rows.
+        batch_size: Rows an optimiser step. A row is an example (SFT) or a prompt with its answers.
+        warmup: Steps of linear warm-up.
+        decay: ``constant`` or ``linear`` to zero.
+        weight_decay: AdamW's.
+        max_grad_norm: Gradient clipping.
+        max_row_tok: Longest row in tokens. A longer example is an error; a prompt whose answers need more
+            is split over several rows.
+        micro_tok: Padded tokens a forward pass, at most (memory; same result up to rounding).
+        precision: ``bf16`` autocast over float32 weights, or ``fp32``.
+    """
+
+    learning_rate: float = 2e-4
+    epochs: int = 1
+    batch_size: int = 32
+    warmup: int = 0
+    decay: Literal["constant", "linear"] = "constant"
+    weight_decay: float = 0.0
+    max_grad_norm: float = 1.0
+    max_row_tok: int = 640
+    micro_tok: int = 4096
+    precision: Literal["bf16", "fp32"] = "bf16"
+
+    def __post_init__(self) -> None:
+        for name in ("learning_rate", "epochs", "batch_size", "max_grad_norm", "max_row_tok", "micro_tok"):
+            if getattr(self, name) <= 0:
+                raise InputError(f"must be positive, not {getattr(self, name)}", name)
+        if self.warmup < 0 or self.weight_decay < 0:
+            raise InputError("must not be negative", "warmup" if self.warmup < 0 else "weight_decay")
+        if self.decay not in ("constant", "linear") or self.precision not in ("bf16", "fp32"):
+            raise InputError("decay is constant or linear, precision is bf16 or fp32", "optim")
+
+    def micro_rows(self, longest_tok: int) -> int:
+        """Rows a forward pass: the largest divisor of `batch_size` that keeps `micro_tok`."""
+        fits = max(1, self.micro_tok // max(1, longest_tok))
+        return max(n for n in range(1, self.batch_size + 1) if self.batch_size % n == 0 and n <= fits)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Forward passes done, in the sums that closed-form FLOPs are made of.
+
+    Attributes:
+        seq_tok: Sum of row lengths S (tokens through the layers).
+        seq_tok_sq: Sum of S squared (attention, dense convention).
+        head_tok: Positions that reach the vocabulary.
+    """
+
+    seq_tok: int = 0
+    seq_tok_sq: int = 0
+    head_tok: int = 0
+
+    def plus(self, length: int, head: int, count: int = 1) -> Work:
+        """This and `count` more rows of a length, with `head` positions each."""
+        return Work(
+            self.seq_tok + count * length, self.seq_tok_sq + count * length * length, self.head_tok + count * head
+        )
+
+    def __add__(self, other: Work) -> Work:
+        return Work(self.seq_tok + other.seq_tok, self.seq_tok_sq + other.seq_tok_sq, self.head_tok + other.head_tok)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainReport:
+    """What a training stage did.
+
+    Attributes:
+        checkpoint: Folder of the new model.
+        rows: Training rows, after merging and packing.
+        steps: Optimiser steps.
+        samples: Samples (or examples) behind the rows, duplicates counted.
+        skipped: Samples that were not trained on, by reason.
+        trained: Forward work of all training passes without padding; training costs 3 times this.
+        trained_padded: The same as executed.
+        head_again_tok: Positions whose logits the backward pass computes once more (TRL's fused head).
+        reference: Forward work of the round-start log-probabilities without padding; costs 1 time this.
+        reference_padded: The same as executed.
+        metrics: Named figures of the optimisation (means over the steps).
+    """
+
+    checkpoint: Path
+    rows: int
+    steps: int
+    samples: int
+    skipped: Mapping[str, int] = field(default_factory=dict)
+    trained: Work = Work()
+    trained_padded: Work = Work()
+    head_again_tok: int = 0
+    reference: Work = Work()
+    reference_padded: Work = Work()
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+def bucket(length: int) -> int:
+    """The padded length: the next multiple of `BUCKET_TOK`."""
+    return -(-length // BUCKET_TOK) * BUCKET_TOK
+
+
+def _forward_flop(work: Work, shape: ModelShape) -> int:
+    return (
+        work.seq_tok * 2 * shape.matrix_params
+        + shape.attention_flop * work.seq_tok_sq
+        + work.head_tok * shape.head_flop
+    )
+
+
+def model_flop(report: TrainReport, shape: ModelShape) -> int:
+    """FLOPs the method needs: three forward passes to train, one for round-start log-probabilities, no padding."""
+    return 3 * _forward_flop(report.trained, shape) + _forward_flop(report.reference, shape)
+
+
+def device_flop(report: TrainReport, shape: ModelShape) -> int:
+    """FLOPs as executed: padding, and what kernels compute again going backward (attention scores, TRL's logits)."""
+    again = shape.attention_flop * report.trained_padded.seq_tok_sq // 2 + report.head_again_tok * shape.head_flop
+    return 3 * _forward_flop(report.trained_padded, shape) + again + _forward_flop(report.reference_padded, shape)
