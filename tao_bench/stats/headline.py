@@ -105,7 +105,7 @@ class LabelsEquivalent:
     largest: int
 
 
-def labels_equivalent(sft: Mapping[int, Scores], tao: Scores, points: int = 400) -> LabelsEquivalent:
+def labels_equivalent(sft: Mapping[int, Scores], tao: Scores, points: int = 240) -> LabelsEquivalent:
     """Where the SFT curve (isotonic means, linear in log labels) meets TAO's accuracy.
 
     The interval holds all label counts at which SFT and TAO cannot be told apart at the 5 % level. That is the

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
+from typing import TypeVar
 
 import numpy as np
 
 from tao.errors import InputError
 from tao_bench.stats.contrasts import combined_t
 
+Name = TypeVar("Name", bound=Hashable)
 
-def holm(p_values: Mapping[str, float]) -> dict[str, float]:
+
+def holm(p_values: Mapping[Name, float]) -> dict[Name, float]:
     """Holm's step-down adjusted p-values (1979), same keys and order."""
-    adjusted: dict[str, float] = {}
+    adjusted: dict[Name, float] = {}
     running = 0.0
     for rank, (name, p) in enumerate(sorted(p_values.items(), key=lambda pair: pair[1])):
         running = max(running, min(1.0, p * (len(p_values) - rank)))

@@ -1,0 +1,135 @@
+"""The whole report as data, from checked results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from tao_bench.report import tables
+from tao_bench.report.analysis import TaskReport
+from tao_bench.report.blocks import Block, Document, Examples, Findings, Picture, Section, Table, Text, Value
+from tao_bench.report.load import Results
+from tao_bench.report.words import findings
+
+
+def build(
+    results: Results,
+    reports: Sequence[TaskReport],
+    shown: Mapping[str, tuple[Examples | None, str]],
+    figures: Mapping[str, str],
+    unit: tuple[float, str],
+) -> Document:
+    """Put the report together.
+
+    Args:
+        results: The checked results.
+        reports: Their analysis.
+        shown: Task to its examples (None without headline or base) and the reason why questions and golds
+            are not shown ('' where they are).
+        figures: Task to the file stem of its drawn figure; tasks without one are missing.
+        unit: Unit of FLOPs.
+    """
+    sections = [Section("Findings", tuple(Findings(r.task, tuple(findings(r, unit))) for r in reports))]
+    for report in reports:
+        sections.append(Section(report.task, _head(report, figures.get(report.task), unit)))
+        if report.levels:
+            sections.append(Section("By level", _maybe(tables.levels(report), "No levels."), 3))
+        changed = tables.changes(report)
+        if changed:
+            sections.append(Section("What changed", (changed,), 3))
+        sections.append(Section("Examples", _examples(*shown[report.task]), 3))
+        sections.append(Section("Every seed", (tables.seeds(report),), 3))
+    sections.insert(1, Section("Recovery and labels-equivalent", (tables.headline_figures(reports),)))
+    sections.append(Section("Compute and time", (tables.compute(results, unit),)))
+    sections.append(Section("Provenance", (_provenance(results), Text(_how_to(results)))))
+    return Document(
+        title=f"{results.experiment}: base, SFT and TAO",
+        lead=_lead(reports),
+        sections=tuple(sections),
+        foot="Made by tao-bench from stored rows; nothing here is typed by hand.",
+    )
+
+
+def _lead(reports: Sequence[TaskReport]) -> str:
+    parts = []
+    for report in reports:
+        missing = [
+            name
+            for name, there in (
+                ("base", report.base),
+                ("base with voting", report.maj),
+                ("SFT", report.sft),
+                ("TAO", report.headline),
+            )
+            if not there
+        ]
+        absent = f" (absent: {', '.join(missing)})" if missing else ""
+        parts.append(f"{report.task}, {report.n_items:,} items in {report.n_clusters:,} clusters{absent}")
+    rule = "The headline arm is the TAO arm with the most seeds, then the largest budget; the rule looks at no result."
+    return f"Tasks: {'; '.join(parts)}. {rule}"
+
+
+def _head(report: TaskReport, figure: str | None, unit: tuple[float, str]) -> tuple[Block, ...]:
+    blocks: list[Block] = []
+    if figure:
+        caption = (
+            "Lines are means over seeds, bands 95 % intervals, small dots single seeds. Dashed: base, greedy and "
+            "(where it was run) with voting at inference. Open circles: SFT, with its number of labels. "
+            "Compute is that of tuning alone."
+        )
+        blocks.append(Picture(figure, f"Accuracy against tuning compute on {report.task}", caption))
+    else:
+        blocks.append(Text("No arm was tuned, so there is no curve."))
+    blocks.append(tables.head_to_head(report, unit))
+    blocks.extend(_maybe(tables.rivals(report), "There is nothing to compare TAO with besides base."))
+    return tuple(blocks)
+
+
+def _maybe(table: Table | None, otherwise: str) -> tuple[Block, ...]:
+    return (table,) if table is not None else (Text(otherwise),)
+
+
+def _examples(shown: Examples | None, withheld: str) -> tuple[Block, ...]:
+    if shown is None:
+        return (Text("Examples need base and a TAO arm."),)
+    blocks: list[Block] = []
+    if withheld:
+        blocks.append(Text(f"Questions and expected answers are not shown: {withheld}."))
+    if not shown.items:
+        return (*blocks, Text("TAO and base are right on the same items."))
+    return (*blocks, shown)
+
+
+def _provenance(results: Results) -> Table:
+    versions: dict[str, set[str]] = {}
+    for cell in results.cells:
+        for name, version in cell.versions.items():
+            versions.setdefault(name, set()).add(str(version))
+    frozen = {cell.task: results.rows[cell.id][0].frozen for cell in results.cells}
+    facts = [
+        ("Experiment", results.experiment),
+        ("Command", f"tao-bench run {results.experiment}"),
+        ("Cells", f"{len(results.cells):,}"),
+        ("Seeds", ", ".join(str(s) for s in sorted({cell.seed for cell in results.cells}))),
+        ("Frozen (model, generator, split, verifier)", ", ".join(f"{task}: {hash_}" for task, hash_ in frozen.items())),
+        ("Versions", ", ".join(f"{n} {' or '.join(sorted(v))}" for n, v in sorted(versions.items())) or "not recorded"),
+        ("Hardware", _hosts(results)),
+    ]
+    return Table(("Fact", "Value"), tuple((Value(name), Value(value)) for name, value in facts), words=True)
+
+
+def _hosts(results: Results) -> str:
+    hosts: dict[str, None] = {}
+    for row in results.timing:
+        host = row.get("host")
+        if host:
+            text = ", ".join(f"{k} {v}" for k, v in sorted(host.items())) if isinstance(host, dict) else str(host)
+            hosts[text] = None
+    return "; ".join(hosts) or "not recorded"
+
+
+def _how_to(results: Results) -> str:
+    name = results.experiment
+    return (
+        f"`python -m tao_bench.report results/{name} reports/{name}` makes this report again from the stored rows, "
+        "to the same bytes with the same versions. The CSV files beside it hold every figure unrounded."
+    )
