@@ -1,0 +1,86 @@
+"""The sandboxed process that runs model-written SQL: `python -m tao.sql.worker '{limits}'`.
+
+Reads one JSON line a batch from standard input and answers with one JSON line a statement. It limits
+its own processor time, address space and file sizes; the parent (`tao.sql.sandbox`) holds the wall
+clock. Nothing but JSON crosses the pipes, so a hostile statement has nothing to unpickle.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import resource
+import sys
+from typing import Any
+
+from tao.sql.engine import Engine, Limits, Ran, RunOutcome
+from tao.sql.result import fingerprint
+
+
+def encode(ran: Ran, with_rows: bool, limit_bytes: float) -> str:
+    """One reply line, without its newline."""
+    reply: dict[str, Any] = {"o": ran.outcome.value, "n": ran.height}
+    if ran.error:
+        reply["e"] = ran.error
+    if ran.outcome in (RunOutcome.OK, RunOutcome.EMPTY):
+        if with_rows:
+            reply["r"] = ran.rows
+        else:
+            reply["p"] = fingerprint(ran.rows)
+    line = json.dumps(reply)
+    if len(line) > limit_bytes:
+        return json.dumps({"o": RunOutcome.FAILED.value, "n": 0, "e": "the result is too large"})
+    return line
+
+
+def limit_process(limits: Limits) -> None:
+    """Bound this process for good: address space, no files written, few open, no core dump."""
+    space = limits.address_space_mb * 2**20
+    resource.setrlimit(resource.RLIMIT_AS, (space, space))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+
+
+def limit_statement(limits: Limits) -> None:
+    """Let the kernel end this process when the next statement overruns its processor time and cannot be interrupted."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    soft = math.ceil(used.ru_utime + used.ru_stime + limits.cpu_s + 1.0)
+    resource.setrlimit(resource.RLIMIT_CPU, (soft, hard))
+
+
+def main() -> None:
+    """Serve batches until standard input ends."""
+    limits = Limits(**json.loads(sys.argv[1]))
+    replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # whatever a library prints must not look like a reply
+    engine = Engine(limits)
+    limit_process(limits)
+    replies.write('{"ready": true}\n')
+    replies.flush()
+    for line in sys.stdin:
+        batch = json.loads(line)
+        for path, sql in batch["jobs"]:
+            if not engine.is_loaded(path):
+                replies.write('{"loading": true}\n')
+                replies.flush()
+                failure = engine.load_file(path)
+                replies.write('{"loading": false}\n')
+                replies.flush()
+                if failure is not None:
+                    replies.write(encode(failure, batch["rows"], math.inf) + "\n")
+                    continue
+            limit_statement(limits)
+            try:
+                reply = encode(engine.run(path, sql), batch["rows"], limits.result_mb * 2**20)
+            except MemoryError:
+                reply = json.dumps({"o": RunOutcome.FAILED.value, "n": 0, "e": "out of memory"})
+            replies.write(reply + "\n")
+            replies.flush()
+        replies.flush()
+
+
+if __name__ == "__main__":
+    main()
