@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tao.compute import ModelShape, generation_flop, plan_sft, plan_tao
+from tao.compute import ModelShape, forward_flop, generation_flop, plan_sft, plan_tao
 from tao.errors import InputError
 from tao_bench.plan import Prepared, Run
 from tao_bench.registry import Task, cache_root
@@ -27,6 +27,8 @@ START_S = {"deploy": 8.0, "model": 8.0, "verify": 2.0}
 """Starting a process and loading its libraries."""
 SHARE_OF_LIMIT = 1 / 3
 """Assumed length of an answer as a share of its limit, until a base has answered."""
+TRAINED_SHARE = 0.6
+"""Assumed share of prompts, and of a prompt's distinct answers, that training uses."""
 DISCORDANCE, ICC = 0.25, 0.05
 _SAMPLED_PROMPTS = 64
 
@@ -145,17 +147,29 @@ class Estimator:
                 self.shape, labels=options.labels, prompt_tok=prompt, target_tok=answer, epochs=options.passes()
             ).total
         elif options.budget() is not None:
-            tuning = plan_tao(
-                self.shape,
-                prompts=min(pool, options.prompts or pool),
-                prompt_tok=prompt,
-                completion_tok=answer,
-                samples=options.samples,
-                rounds=options.rounds,
-                **options.planning(),
-            ).total
+            tuning = self._tao(prepared, min(pool, options.prompts or pool), prompt, answer)
         samples = options.inference_samples()
         return Cost(tuning, items * generation_flop(self.shape, round(prompt), [round(answer)] * samples), items)
+
+    def _tao(self, prepared: Prepared, prompts: int, prompt_tok: float, answer_tok: float) -> int:
+        """Tuning FLOPs of a label-free cell: training puts a prompt's answers behind one copy of the prompt."""
+        options: Any = prepared.cell.options
+        recipe = options.made(prepared.task.spec.limits)
+        explore = plan_tao(
+            self.shape,
+            prompts=prompts,
+            prompt_tok=prompt_tok,
+            completion_tok=answer_tok,
+            samples=options.samples,
+            rounds=options.rounds,
+            views=len(recipe.mix),
+        ).explore
+        behind = 1 if recipe.objective == "rft" else options.samples
+        row_tok = round(prompt_tok + behind * answer_tok * TRAINED_SHARE)
+        passes = 3 * recipe.epochs + (0 if recipe.objective == "rft" else 1)
+        rows = options.rounds * prompts * TRAINED_SHARE
+        train = rows * passes * forward_flop(self.shape, row_tok, round(behind * answer_tok * TRAINED_SHARE))
+        return explore + round(train)
 
     def seconds(self, prepared: Prepared, work: str) -> float:
         """Expected seconds of one piece of a cell's work on one core."""

@@ -155,8 +155,9 @@ def _line_of(node: yaml.Node | None, place: Sequence[Any]) -> int | None:
 
 
 def _refuse(error: ValidationError, path: str, tree: yaml.Node | None, base: tuple[Any, ...], known: set[str]) -> None:
-    """Turn a pydantic error into ours, with the line of its first fault."""
-    line = _line_of(tree, (*base, *error.errors()[0]["loc"]))
+    """Turn a pydantic error into ours, with its line: that of an unknown key if any, as a missing one has none."""
+    faults = sorted(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
+    line = _line_of(tree, (*base, *faults[0]["loc"]))
     where = f"{path}:{line}" if line else path
     raise InputError(validation_message(error, known), where, "see `tao-bench run --help` for an example") from error
 

@@ -129,7 +129,7 @@ def run_experiment(options: argparse.Namespace) -> int:
         InputError: Anything at fault before compute is spent.
     """
     console = Console(stderr=False)
-    parallel = options.jobs or os.cpu_count() or 1
+    parallel = (os.cpu_count() or 1) if options.jobs is None else options.jobs
     if parallel < 1:
         raise InputError("must be at least 1", "--jobs")
     experiment, cells = _load(options)

@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -137,35 +137,67 @@ def jobs_of(run: Run, weigh: Callable[[Prepared, Work], float]) -> list[Job]:
     return jobs
 
 
-def _start(job: Job) -> _Running:
+ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "HF_HUB_OFFLINE": "1",
+    "PYTHONHASHSEED": "0",
+}
+
+
+def _popen(message: Mapping[str, Any], log: IO[bytes] | None, more: Mapping[str, str]) -> subprocess.Popen[bytes]:
     """Start a worker in its own session, told its job on a stdin that stays open as its life line."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tao_bench.worker"],
+        stdin=subprocess.PIPE,
+        stdout=log or subprocess.DEVNULL,
+        stderr=log or subprocess.DEVNULL,
+        env={**os.environ, **ENVIRONMENT, **more},
+        start_new_session=True,
+    )
+    assert process.stdin is not None
+    with contextlib.suppress(BrokenPipeError):  # it died at once: its exit status tells
+        process.stdin.write(json.dumps(message).encode() + b"\n")
+        process.stdin.flush()
+    return process
+
+
+def run_alone(message: Mapping[str, Any], log: Path, more: Mapping[str, str]) -> None:
+    """Do one piece of work and wait for it.
+
+    Args:
+        message: What the worker is told.
+        log: Where it writes.
+        more: Further environment variables.
+
+    Raises:
+        InputError: It failed.
+    """
+    with log.open("ab") as stream:
+        process = _popen(message, stream, more)
+        try:
+            code = process.wait()
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            raise
+        finally:
+            assert process.stdin is not None
+            process.stdin.close()
+    if code:
+        raise InputError(f"{message['work']} ended with status {code}: {_last_words(log, code)}", str(log))
+
+
+def _start(job: Job) -> _Running:
+    """Start a job's worker."""
     job.folder.root.mkdir(parents=True, exist_ok=True)
     log: IO[bytes] | None
     try:
         log = job.folder.log.open("ab")
     except OSError:
         log = None  # a full disk: the worker itself will say so by its exit status
-    environment = {
-        **os.environ,
-        "OMP_NUM_THREADS": "1",
-        "MKL_NUM_THREADS": "1",
-        "TOKENIZERS_PARALLELISM": "false",
-        "HF_HUB_OFFLINE": "1",
-        "PYTHONHASHSEED": "0",
-    }
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tao_bench.worker"],
-        stdin=subprocess.PIPE,
-        stdout=log or subprocess.DEVNULL,
-        stderr=log or subprocess.DEVNULL,
-        env=environment,
-        start_new_session=True,
-    )
-    assert process.stdin is not None
-    with contextlib.suppress(BrokenPipeError):  # it died at once: its exit status tells
-        process.stdin.write(json.dumps(job.message).encode() + b"\n")
-        process.stdin.flush()
-    return _Running(job, process, log)
+    return _Running(job, _popen(job.message, log, {}), log)
 
 
 def _stop(running: Sequence[_Running]) -> None:
@@ -191,15 +223,10 @@ def _close(one: _Running) -> None:
                 stream.close()
 
 
-def _reason(one: _Running) -> str:
+def _last_words(log: Path, code: int) -> str:
     """Why a worker failed: the last line it wrote, or how it ended."""
-    code = one.process.returncode
     with contextlib.suppress(OSError):
-        lines = [
-            line
-            for line in one.job.folder.log.read_text(encoding="utf-8", errors="replace").splitlines()
-            if line.strip()
-        ]
+        lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
         errors = [line for line in lines if line.startswith("error: ")]
         if code > 0 and lines:
             return (errors or lines)[-1].removeprefix("error: ")
@@ -295,7 +322,11 @@ def execute(run: Run, jobs: Sequence[Job], parallel: int, listen: Listener) -> O
                         clock.ended(one.job)
                     else:
                         broken.add(one.job.key)
-                        outcome.failures.append(Failure(one.job.key, _reason(one), one.job.folder.log))
+                        outcome.failures.append(
+                            Failure(
+                                one.job.key, _last_words(one.job.folder.log, one.process.returncode), one.job.folder.log
+                            )
+                        )
                         if one.process.returncode == EXIT_DISK_FULL:
                             outcome.disk_full = True
                             waiting.clear()

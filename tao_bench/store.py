@@ -53,7 +53,7 @@ class CellFolder:
 
     @property
     def model(self) -> Path:
-        """Text file with the path of the final checkpoint, relative to the cell."""
+        """Text file with the path of the final checkpoint relative to the cell, or ``starting-model``."""
         return self.root / "model"
 
     @property

@@ -35,6 +35,9 @@ from tao_bench.task import Item, Label, Split, read_labels
 RECORD_VARIABLE = "TAO_BENCH_RECORD_OPENS"
 """Names a file for the paths a label-free worker opens (see `tao_bench.firewall`)."""
 
+STARTING_MODEL = "starting-model"
+"""What `model` says where a cell answers with the model it started from: no tuning, or tuning kept it."""
+
 EXIT_INPUT, EXIT_DISK_FULL, EXIT_BUSY = 3, 28, 4
 _LOCK_WAIT_S = 30
 """How long to wait for an orphan of a killed run to notice that its life line is cut."""
@@ -211,12 +214,13 @@ def model(job: Assignment, report: Report) -> None:
                     job, options, seed=job.config["seed"], uses_labels=arm.uses_labels, progress=_part(report, 0, tuned)
                 )
                 checkpoint = arm.tune(place)
-            relative = checkpoint.relative_to(job.folder.root).as_posix()
-            write_atomic(job.folder.model, relative + "\n")
-        folder = job.folder.root / job.folder.model.read_text(encoding="utf-8").strip()
+            inside = checkpoint.is_relative_to(job.folder.root)
+            name = checkpoint.relative_to(job.folder.root).as_posix() if inside else STARTING_MODEL
+            write_atomic(job.folder.model, name + "\n")
     else:
-        folder = job.base
-        write_atomic(job.folder.model, ("deployed" if job.config["deployed"]["labels"] else job.config["model"]) + "\n")
+        write_atomic(job.folder.model, STARTING_MODEL + "\n")
+    name = job.folder.model.read_text(encoding="utf-8").strip()
+    folder = job.base if name == STARTING_MODEL else job.folder.root / name
     with _timed(job.folder, "answer"):
         sampler = make_sampler(folder)
         try:

@@ -17,7 +17,6 @@ from pydantic import Field
 from tao.compute import Entry, ModelShape
 from tao.errors import InputError
 from tao.prompts import Prompt
-from tao.training.settings import Work
 from tao_bench.arms.contract import Arm, ArmOptions, Workplace
 from tao_bench.task import Label
 
@@ -83,7 +82,7 @@ def train_on(
     place: Workplace, prompts: Mapping[str, Prompt], labels: Mapping[str, Label], chosen: Sequence[str]
 ) -> Path:
     """Fine-tune the base on the chosen items and charge the ledger; returns the checkpoint."""
-    from tao.training.settings import Optim
+    from tao.training.settings import Optim, device_flop, model_flop
     from tao.training.sft import Example, train_sft
 
     options: SftOptions = place.options
@@ -104,21 +103,12 @@ def train_on(
             "train",
             0,
             "sft",
-            model_flop=3 * work_flop(shape, report.trained),
-            device_flop=3 * work_flop(shape, report.trained_padded),
+            model_flop=model_flop(report, shape),
+            device_flop=device_flop(report, shape),
             train_tok=report.trained.seq_tok,
         )
     )
     return out
-
-
-def work_flop(shape: ModelShape, work: Work) -> int:
-    """FLOPs of forward passes summed up as `Work` (dense attention, see `tao.compute`)."""
-    return (
-        work.seq_tok * 2 * shape.matrix_params
-        + work.seq_tok_sq * shape.attention_flop
-        + work.head_tok * shape.head_flop
-    )
 
 
 def tune(place: Workplace) -> Path:

@@ -6,12 +6,20 @@ and rounds.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from tao_bench.arms.contract import Arm, ArmOptions, Workplace
+from tao.recipe import Recipe, make_recipe
+from tao_bench.arms.contract import Arm, ArmOptions, Progress, Workplace
+from tao_bench.task import Limits
+
+LONGER_VIEW_TOK = 16
+"""Room for what a view adds to the deployment prompt (the request for a plan, say)."""
+STAGE_WEIGHTS = {"explore": (0.0, 0.6), "score": (0.6, 0.7), "train": (0.7, 1.0)}
+"""Usual parts of a round's seconds, for the time left."""
 
 
 class TaoOptions(ArmOptions):
@@ -24,8 +32,33 @@ class TaoOptions(ArmOptions):
     rounds: int = Field(default=3, ge=1)
     prompts: int | None = Field(default=None, gt=0)
     """Use only the first prompts of the pool; the same for every budget of a curve."""
-    recipe: dict[str, Any] = Field(default_factory=dict)
-    """Fields of `tao.loop.Recipe` that differ from its defaults."""
+    budget_flop: float | None = Field(default=None, gt=0)
+    """Model FLOPs of tuning not to exceed: a round that would is not begun."""
+    recipe: Mapping[str, Any] = Field(default_factory=dict)
+    """Fields of `tao.recipe.Recipe` that differ from its defaults."""
+
+    @model_validator(mode="after")
+    def _valid_recipe(self) -> TaoOptions:
+        twice = sorted({"samples", "rounds"} & set(self.recipe))
+        if twice:
+            raise ValueError(f"recipe: {twice[0]!r} is an option of the arm, not of its recipe")
+        self.made(Limits(max_prompt_tok=512, max_new_tok=96))
+        return self
+
+    def made(self, limits: Limits) -> Recipe:
+        """The full recipe under a task's generation limits.
+
+        Raises:
+            InputError: A field is unknown or out of range.
+        """
+        fields = {
+            "max_prompt_tok": limits.max_prompt_tok + LONGER_VIEW_TOK,
+            "max_new_tok": limits.max_new_tok,
+            **self.recipe,
+            "samples": self.samples,
+            "rounds": self.rounds,
+        }
+        return make_recipe(fields)
 
     def slug(self) -> str:
         """E.g. ``n8-r3``."""
@@ -39,14 +72,50 @@ class TaoOptions(ArmOptions):
         """Samples per prompt and rounds."""
         return {"samples_per_prompt": self.samples, "rounds": self.rounds}
 
-    def planning(self) -> dict[str, float]:
-        """What `tao.compute.plan_tao` needs besides sizes."""
-        return {}
+
+def over_rounds(report: Progress, rounds: int, folder: Path) -> Progress:
+    """Progress of one stage after another as progress of the whole run.
+
+    Args:
+        report: The caller's, told thousandths of the whole.
+        rounds: Rounds of the run.
+        folder: The run's folder; rounds finished by an earlier process are not reported again.
+    """
+    number, last = len(list(folder.glob("round-*/round.json"))), "explore"
+
+    def tell(stage: str, done: int, everything: int) -> None:
+        nonlocal number, last
+        if stage == "explore" and last != "explore":
+            number += 1
+        last = stage
+        start, end = STAGE_WEIGHTS.get(stage, (0.0, 0.0))
+        share = (min(number, rounds - 1) + start + (end - start) * done / max(1, everything)) / rounds
+        report(f"round {min(number, rounds - 1) + 1}/{rounds} {stage}", round(1000 * share), 1000)
+
+    return tell
 
 
 def tune(place: Workplace) -> Path:
-    """Run the loop on the pool's prompts; nothing here could hold a label."""
-    raise NotImplementedError
+    """Run the loop on the pool's prompts; nothing it is given could hold a label."""
+    from tao.loop import tune as run
+
+    options: TaoOptions = place.options
+    interpreter = place.interpreter()
+    try:
+        result = run(
+            place.base,
+            place.pool[: options.prompts],
+            interpreter,
+            options.made(place.limits),
+            place.folder,
+            seed=place.seed,
+            budget_flop=options.budget_flop,
+            ledger=place.ledger,
+            progress=over_rounds(place.progress, options.rounds, place.folder),
+        )
+    finally:
+        interpreter.close()
+    return result.checkpoint
 
 
 ARM = Arm(name="tao", uses_labels=False, options=TaoOptions, tune=tune)
