@@ -3,7 +3,7 @@
 The keys and values of a prompt are held once. At each step the live samples of a prompt attend to
 them together, as one matrix product, and to their own generated tokens apart; the two partial
 softmaxes are merged through their log-sum-exp, which is exact (Juravsky et al., "Hydragen",
-arXiv 2402.05099, section 3.1). On CPU the cache and its products are kept in float32: batched
+arXiv 2402.05099, section 3.1). On CPU the cache and its products should be float32: batched
 float32 products are faster there than bfloat16 ones, which compile a kernel for every new shape.
 
 Shapes: P prompts, S padded prompt length, R rows (live samples and fill), H query heads,
@@ -54,10 +54,10 @@ class SharedPrefix:
         keys: Per layer, (P, K, S, D) of the prefill.
         values: Likewise.
         attended_PS: True where a prompt position is no padding.
+        kind: Dtype of the cache and its products; scores and their softmax are float32 in any case.
     """
 
-    def __init__(self, keys: list[Tensor], values: list[Tensor], attended_PS: Tensor) -> None:
-        kind = torch.float32 if keys[0].device.type == "cpu" else keys[0].dtype
+    def __init__(self, keys: list[Tensor], values: list[Tensor], attended_PS: Tensor, kind: torch.dtype) -> None:
         self.prompts, self.kv_heads, _, self.head_dim = keys[0].shape
         self.prefix_k = [k.to(kind).flatten(0, 1) for k in keys]
         self.prefix_v = [v.to(kind).flatten(0, 1) for v in values]
@@ -129,7 +129,7 @@ class SharedPrefix:
         over_prompt, weight_prompt = self._over_prompt(layer, q)
         over_own, weight_own = self._over_own(layer, q)
         share = torch.sigmoid(weight_prompt - weight_own)[..., None]
-        mixed = torch.lerp(over_own, over_prompt, share)
+        mixed = torch.lerp(over_own.float(), over_prompt.float(), share)
         return mixed.reshape(self.rows, 1, heads, head_dim).to(query.dtype)
 
     def _over_prompt(self, layer: int, q: Tensor) -> tuple[Tensor, Tensor]:

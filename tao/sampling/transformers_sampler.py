@@ -173,7 +173,8 @@ class TransformersSampler:
         position_PS = (mask_PS.cumsum(1) - 1).clamp(min=0)
         prefill = model(ids_PS, attention_mask=mask_PS, position_ids=position_PS, use_cache=True, logits_to_keep=1)
         layers = prefill.past_key_values.layers
-        cache = SharedPrefix([x.keys for x in layers], [x.values for x in layers], mask_PS.bool())
+        kind = torch.float32 if device.type == "cpu" else model.dtype
+        cache = SharedPrefix([x.keys for x in layers], [x.values for x in layers], mask_PS.bool(), kind)
         # A four-dimensional mask tells transformers that there is none to build: the cache knows the padding.
         no_mask = torch.zeros(1, 1, 1, 1, device=device)
 
