@@ -30,6 +30,8 @@ SHAPE = {"hidden_size": 256, "intermediate_size": 512, "num_hidden_layers": 5, "
 VOCABULARY = 2048
 SEQUENCE_TOK = 384
 TOKENIZER_DOCUMENTS = 20_000
+PHASES: tuple[tuple[int, float | None], ...] = ((0, None), (800, 0.7))
+"""(first step, novelty of the words from there on); each phase reads a stream of its own."""
 QUESTION_WEIGHT = 0.2
 """Loss weight of questions (not of contexts): the second half of a name is predictable once its first half stands,
 so copying, which everything else builds on, is learned there as well."""
@@ -57,10 +59,12 @@ class Plan:
         return 1.0 if step < start else max(0.0, (self.steps - step) / max(1, self.steps - start))
 
 
-def encoded(tokenizer: Any, seed: int, length: int) -> Iterator[tuple[list[int], list[float]]]:
+def encoded(
+    tokenizer: Any, seed: int, length: int, novelty: float | None = None
+) -> Iterator[tuple[list[int], list[float]]]:
     """Token ids and loss weights, cut at a turn boundary and padded to `length`."""
     pad, end, user, assistant = (tokenizer.convert_tokens_to_ids(t) for t in (PAD, END, USER, ASSISTANT))
-    for turns in conversations(seed):
+    for turns in conversations(seed, novelty):
         pieces = tokenizer([content for _, content in turns], add_special_tokens=False)["input_ids"]
         first_tok = len(tokenizer(turns[0][1].split("\nQuestion:")[0], add_special_tokens=False)["input_ids"])
         ids: list[int] = []
@@ -78,11 +82,13 @@ def encoded(tokenizer: Any, seed: int, length: int) -> Iterator[tuple[list[int],
             yield ids + [pad] * (length - len(ids)), weights + [0.0] * (length - len(weights))
 
 
-def batches(tokenizer: Any, seed: int, batch: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+def batches(
+    tokenizer: Any, seed: int, batch: int, novelty: float | None = None
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Endless (ids, weights) pairs of shape (batch, SEQUENCE_TOK)."""
     import torch
 
-    stream = encoded(tokenizer, seed, SEQUENCE_TOK)
+    stream = encoded(tokenizer, seed, SEQUENCE_TOK, novelty)
     while True:
         rows = [next(stream) for _ in range(batch)]
         yield torch.tensor([r[0] for r in rows]), torch.tensor([r[1] for r in rows])
@@ -167,11 +173,14 @@ def train(plan: Plan, out: Path, resume: bool, save_every: int) -> None:
         for name, master in masters.items():
             parameters[name].copy_(master)
     out.mkdir(parents=True, exist_ok=True)
-    # A resumed run reads a fresh stream instead of replaying the old one: data are endless.
-    stream = batches(tokenizer, plan.seed * 1000 + 100 * first + rank + 1, plan.batch)
+    # A phase, and a run resumed inside one, reads a fresh stream instead of replaying the old one: data are endless.
+    stream = batches(tokenizer, 0, plan.batch)
     base = [plan.lr_matrix, plan.lr_rest]
     began, tokens = time.monotonic(), 0
     for step in range(first, plan.steps):
+        if step == first or step in dict(PHASES):
+            novelty = [share for start, share in PHASES if start <= step][-1]
+            stream = batches(tokenizer, plan.seed * 1000 + 100 * step + rank + 1, plan.batch, novelty)
         for optimizer, lr in zip(optimizers, base, strict=True):
             for group in optimizer.param_groups:
                 group["lr"] = lr * plan.scale(step)

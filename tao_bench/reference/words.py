@@ -72,8 +72,58 @@ _ENDINGS = """ia on er en um is a o us el ar in or ax ix an ey al ton ment tion 
 """.split()
 
 
+class WorldRandom(Random):
+    """A generator of the world at one phase of the pretraining.
+
+    Attributes:
+        novelty: Share of names drawn from outside the lists; None in the first phase, where a third of the
+            nouns are invented and adjectives never are. Learning to copy needs familiar words first and
+            unfamiliar ones later: with the lists alone the model recalls words instead of copying them.
+    """
+
+    novelty: float | None = None
+
+
+def novelty(rng: Random, first: float) -> float:
+    """Share of unseen words: `first` in the first phase, the generator's own later."""
+    later = rng.novelty if isinstance(rng, WorldRandom) else None
+    return first if later is None else later
+
+
+def _chain() -> dict[str, str]:
+    table: dict[str, str] = {}
+    for word in (*NOUNS, *ADJECTIVES, *MEASURES, *CATEGORIES):
+        marked = f"^^{word}$"
+        for i in range(len(marked) - 2):
+            table[marked[i : i + 2]] = table.get(marked[i : i + 2], "") + marked[i + 2]
+    return table
+
+
+_CHAIN = _chain()
+"""Two letters to the letters that followed them in the lists, with repetition."""
+
+
+def english_like(rng: Random) -> str:
+    """A word whose letters follow each other as in English words, from a second-order chain."""
+    while True:
+        word = "^^"
+        while not word.endswith("$") and len(word) < 14:
+            word += rng.choice(_CHAIN[word[-2:]])
+        word = word.strip("^$")
+        if 3 <= len(word) <= 11:
+            return word
+
+
+def adjective(rng: Random) -> str:
+    """An adjective, or in later phases a new word in its place."""
+    share = novelty(rng, 0.0)
+    return rng.choice(ADJECTIVES) if not share or rng.random() > share else invented(rng)
+
+
 def invented(rng: Random) -> str:
     """A pronounceable word that (almost surely) nobody has seen."""
+    if novelty(rng, 0.0) and rng.random() < 0.6:
+        return english_like(rng)
     parts = [rng.choice(_ONSETS) + rng.choice(_NUCLEI) + (rng.choice(_CODAS) if rng.random() < 0.45 else "")]
     for _ in range(rng.choice((0, 0, 1, 1, 1))):
         parts.append(
@@ -86,8 +136,8 @@ def invented(rng: Random) -> str:
 
 
 def noun(rng: Random) -> str:
-    """A singular noun: invented in a third of the cases."""
-    return rng.choice(NOUNS) if rng.random() < 0.66 else invented(rng)
+    """A singular noun: invented in a third of the cases, in later phases in most."""
+    return rng.choice(NOUNS) if rng.random() < 1 - novelty(rng, 0.34) else invented(rng)
 
 
 def plural(word: str) -> str:
@@ -105,11 +155,11 @@ def cell_value(rng: Random, style: str) -> str:
     if style == "lower":
         return word
     if style == "lower2":
-        return f"{rng.choice(ADJECTIVES)} {word}"
+        return f"{adjective(rng)} {word}"
     if style == "title":
         return word.capitalize()
     if style == "title2":
-        return f"{(rng.choice(ADJECTIVES) if rng.random() < 0.5 else invented(rng)).capitalize()} {word.capitalize()}"
+        return f"{(adjective(rng) if rng.random() < 0.5 else invented(rng)).capitalize()} {word.capitalize()}"
     if style == "upper":
         return word[: rng.randint(2, 5)].upper()
     return f"{word[: rng.randint(1, 3)].upper()}{rng.choice(('', '-', '-'))}{rng.randint(1, 999)}"  # a code

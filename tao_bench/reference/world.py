@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from random import Random
 
 from tao_bench.reference import world_sql, world_table
+from tao_bench.reference.words import WorldRandom
 from tao_bench.reference.world_query import Exchange
 
 Turn = tuple[str, str]
@@ -110,9 +111,10 @@ def conversation(rng: Random) -> list[Turn]:
     return turns
 
 
-def conversations(seed: int) -> Iterator[list[Turn]]:
-    """Endless stream of conversations of a seed."""
-    rng = Random(seed)
+def conversations(seed: int, novelty: float | None = None) -> Iterator[list[Turn]]:
+    """Endless stream of conversations of a seed; `novelty` as in `words.WorldRandom`."""
+    rng = WorldRandom(seed)
+    rng.novelty = novelty
     while True:
         turns = conversation(rng)
         if turns:

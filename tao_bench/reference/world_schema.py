@@ -64,11 +64,11 @@ class Condition:
 
 
 def _column_name(rng: Random, pool: list[str]) -> str:
-    head = rng.choice(pool) if rng.random() < 0.7 else words.invented(rng)
+    head = rng.choice(pool) if rng.random() < 1 - words.novelty(rng, 0.3) else words.invented(rng)
     roll = rng.random()
     if roll < 0.45:
         return head
-    first = rng.choice(words.ADJECTIVES) if roll < 0.7 else words.noun(rng)
+    first = words.adjective(rng) if roll < 0.7 else words.noun(rng)
     return f"{first}_{head}"
 
 
@@ -76,7 +76,7 @@ def _table(rng: Random, taken: set[str], width: int, foreign: list[str]) -> Tabl
     while True:
         base = words.noun(rng)
         if rng.random() < 0.35:
-            base = f"{rng.choice(words.ADJECTIVES) if rng.random() < 0.4 else words.noun(rng)}_{base}"
+            base = f"{words.adjective(rng) if rng.random() < 0.4 else words.noun(rng)}_{base}"
         if base not in taken and len(base) < 22:
             break
     taken.add(base)

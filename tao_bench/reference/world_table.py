@@ -34,7 +34,7 @@ def _line_name(rng: Random) -> str:
     if roll < 0.25:
         name = head
     elif roll < 0.60:
-        name = f"{rng.choice(words.ADJECTIVES)} {head}"
+        name = f"{words.adjective(rng)} {head}"
     elif roll < 0.80:
         name = f"{words.noun(rng)} {head}"
     else:
@@ -49,7 +49,7 @@ def random_report(rng: Random) -> Report:
     for _ in range(rng.randint(4, 9)):
         name = _line_name(rng)
         if names and rng.random() < 0.25:  # a near-duplicate distractor
-            name = f"{rng.choice(words.ADJECTIVES)} {rng.choice(names)}".capitalize()
+            name = f"{words.adjective(rng)} {rng.choice(names)}".capitalize()
         if name not in names and len(name) < 34:
             names.append(name)
     latest, count = rng.randint(1995, 2026), rng.choices((2, 3), (70, 30))[0]
