@@ -211,14 +211,15 @@ def _draw(rng: Random, company: Company, level: str) -> Question:
 def _name_lines(
     rng: Random, knobs: Knobs, naming: Naming, operands: tuple[str, ...], rows: list[Row]
 ) -> dict[str, str]:
-    """Letter to the words for that line; no words fit another row that is shown."""
-    taken = {
-        row.name: {row.name.casefold(), *(form.casefold() for form in naming.light.get(row.concept, ()))}
-        for row in rows
-    }
+    """Letter to the words for that line; no words fit another statement line that is shown.
+
+    Near-duplicates do not count: "net income" means that line even beside "Adjusted net income".
+    """
+    shown = [row.concept for row in rows if row.concept]
     said: dict[str, str] = {}
     for concept in operands:
-        others = {form for name, forms in taken.items() if name != naming.printed[concept] for form in forms}
+        names = [name for other in shown if other != concept for name in (naming.printed[other], *naming.light[other])]
+        others = {name.casefold() for name in names}
         said.setdefault(concept, say_line(rng, knobs, naming, concept, others))
     if len({words.casefold() for words in said.values()}) < len(said):
         raise _TryAgain
@@ -226,7 +227,11 @@ def _name_lines(
 
 
 def questions(rng: Random, company: Company, levels: list[str]) -> list[Question]:
-    """One question a level asked for, no program twice. May give fewer for a company that allows no more."""
+    """One question a level asked for, no program twice.
+
+    Raises:
+        RuntimeError: The knobs leave a company without a good question.
+    """
     found: list[Question] = []
     seen: set[str] = set()
     for level in levels:

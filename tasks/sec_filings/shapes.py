@@ -35,7 +35,7 @@ FAMILIES: dict[str, Family] = {
     "change": Family(
         "{a} - {A}",
         ("the change in {a} from {o} to {y}", "{a} of {y} less {a} of {o}", "the movement of {a} between {o} and {y}"),
-        ("what {y} added to {a} compared with {o}", "how far {a} moved from its {o} level by {y}"),
+        ("the {y} addition to {a} compared with {o}", "the move of {a} from its {o} level by {y}"),
         spans=True,
     ),
     "two_year_sum": Family(
@@ -65,7 +65,7 @@ FAMILIES: dict[str, Family] = {
     "difference": Family(
         "{a} - {b}",
         ("{a} less {b}", "{a} minus {b}", "{a} after subtracting {b}"),
-        ("what is left of {a} after {b}", "{a} net of {b}"),
+        ("the rest of {a} after {b}", "{a} net of {b}"),
     ),
     "ratio": Family(
         "{a} / {b}",
@@ -88,13 +88,13 @@ FAMILIES: dict[str, Family] = {
     "rest_share": Family(
         "( {a} - {b} ) / {c} * 100",
         ("{a} less {b}, divided by {c}", "{a} minus {b}, over {c}"),
-        ("what is left of {a} after {b}, as a share of {c}",),
+        ("the rest of {a} after {b}, as a share of {c}",),
         "ac",
     ),
     "margin_of": Family(
         "( {a} - {b} ) / {a} * 100",
         ("{a} less {b}, divided by {a}", "{a} minus {b}, over {a}"),
-        ("what is left of {a} after {b}, as a share of {a}",),
+        ("the rest of {a} after {b}, as a share of {a}",),
         "a",
     ),
     "sum_ratio": Family(
@@ -176,7 +176,7 @@ FAMILIES: dict[str, Family] = {
     "rest_change": Family(
         "( {a} - {b} ) - ( {A} - {B} )",
         ("{a} less {b}", "{a} minus {b}"),
-        ("what is left of {a} after {b}",),
+        ("the rest of {a} after {b}",),
         spans=True,
     ),
     "mean_share": Family(

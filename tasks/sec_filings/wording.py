@@ -70,6 +70,7 @@ _OPENINGS = (
     "investor question: ",
     "quick check: ",
 )
+_TOTALS = ("rev", "ta", "tl", "te", "tca", "tcl", "cash")
 _SHARE_UNITS = (", as a percent", ", in percent")
 
 
@@ -93,6 +94,12 @@ def unit_words(rng: Random, shape: Shape, statement_unit: str) -> str:
     return rng.choice(("", ", as a ratio"))
 
 
+def _fits_another(concept: str, form: str, others: set[str]) -> bool:
+    """Whether all words of a short form also stand in another row; only totals may be meant by such a form."""
+    words = set(form.casefold().split())
+    return concept not in _TOTALS and any(words <= set(other.split()) for other in others)
+
+
 def say_line(rng: Random, knobs: Knobs, naming: Naming, concept: str, others: set[str]) -> str:
     """Name a line as a person would.
 
@@ -101,7 +108,7 @@ def say_line(rng: Random, knobs: Knobs, naming: Naming, concept: str, others: se
         knobs: Chances of light forms and synonyms.
         naming: The company's names.
         concept: The line.
-        others: Folded printed names and light forms of the other rows shown: a phrase that is one of them is not used.
+        others: Folded printed names and light forms of the other lines shown: a phrase that fits one is not used.
     """
     printed = naming.printed[concept]
     roll = rng.random()
@@ -110,7 +117,8 @@ def say_line(rng: Random, knobs: Knobs, naming: Naming, concept: str, others: se
         forms = SYNONYMS.get(concept, ()) or naming.light[concept]
     elif roll < knobs.synonym + knobs.light:
         forms = naming.light[concept]
-    usable = [form for form in forms if form.casefold() not in others]
+    clear = [form for form in forms if form.casefold() not in others]
+    usable = [form for form in clear if not _fits_another(concept, form, others)]
     if usable:
         return rng.choice(usable)
     return printed if rng.random() < knobs.as_printed else printed.lower()
