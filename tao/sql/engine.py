@@ -89,6 +89,7 @@ class Ran:
         rows: Canonical rows, empty unless the outcome is ok or empty and rows were asked for.
         prints: Fingerprints of the rows (see `tao.sql.result.fingerprint`), if they were asked for.
         height: Rows of the result.
+        width: Columns of the result.
         error: First line of the engine's error, '' if there is none.
     """
 
@@ -96,6 +97,7 @@ class Ran:
     rows: tuple[Row, ...] = ()
     prints: tuple[str, str] | None = None
     height: int = 0
+    width: int = 0
     error: str = ""
 
 
@@ -114,6 +116,7 @@ class Engine:
         self._cursors: OrderedDict[str, Any] = OrderedDict()
         self._attached = 0
         self._lock = threading.Lock()
+        self._closed = threading.Event()
         self._running: tuple[Any, float] | None = None  # cursor and processor time at the statement's start
         threading.Thread(target=self._watch, daemon=True).start()
         options = dict(_START_OPTIONS)
@@ -195,23 +198,32 @@ class Engine:
                     self._running = None
         except self._errors.InterruptException:
             return Ran(RunOutcome.TIMEOUT, error=f"stopped after {self._limits.cpu_s:g} s")
+        except self._errors.CatalogException as error:
+            text = str(error).split("\n", 1)[0][:200]
+            missing = "Function with name" in text  # the gate knows it, so Databricks has it: our gap
+            return Ran(RunOutcome.UNSCORED if missing else RunOutcome.FAILED, error=text)
         except (self._errors.Error, MemoryError, UnicodeError, OverflowError, ValueError) as error:
             return Ran(RunOutcome.FAILED, error=str(error).split("\n", 1)[0][:200])
         if len(raw) > self._limits.rows:
             return Ran(RunOutcome.FAILED, error=f"more than {self._limits.rows} rows")
         rows = tuple(canonical_rows(raw))
-        return Ran(RunOutcome.EMPTY if is_empty(rows) else RunOutcome.OK, rows, height=len(rows))
+        return Ran(
+            RunOutcome.EMPTY if is_empty(rows) else RunOutcome.OK,
+            rows,
+            height=len(rows),
+            width=len(cursor.description),
+        )
 
     def _watch(self) -> None:
         """Interrupt the running statement when its processor time is up (a thread of the engine)."""
-        while True:
-            time.sleep(0.05)
+        while not self._closed.wait(0.05):
             with self._lock:
                 if self._running is not None and time.process_time() - self._running[1] > self._limits.cpu_s:
                     self._running[0].interrupt()
 
     def close(self) -> None:
         """Close every connection."""
+        self._closed.set()
         for cursor, _ in self._cursors.values():
             cursor.close()
         self._cursors.clear()

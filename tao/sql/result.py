@@ -140,6 +140,11 @@ def _orders(order: list[int], contents: list[list[str]]) -> Iterable[list[int]]:
     return results
 
 
+def combine(prints: Iterable[str]) -> str:
+    """One fingerprint for the fingerprints on several instances, in their order."""
+    return _hash(prints)
+
+
 def same_multiset(left: Sequence[Row], right: Sequence[Row]) -> bool:
     """Exact equality of two canonical results as multisets, columns in the given order."""
     return Counter(left) == Counter(right)

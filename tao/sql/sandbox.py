@@ -142,6 +142,7 @@ class Sandbox:
             rows=tuple(_row(row) for row in rows) if rows else (),
             prints=(prints[0], prints[1]) if prints else None,
             height=message["n"],
+            width=message["w"],
             error=message.get("e", ""),
         )
 

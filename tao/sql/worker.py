@@ -20,7 +20,7 @@ from tao.sql.result import fingerprint
 
 def encode(ran: Ran, with_rows: bool, limit_bytes: float) -> str:
     """One reply line, without its newline."""
-    reply: dict[str, Any] = {"o": ran.outcome.value, "n": ran.height}
+    reply: dict[str, Any] = {"o": ran.outcome.value, "n": ran.height, "w": ran.width}
     if ran.error:
         reply["e"] = ran.error
     if ran.outcome in (RunOutcome.OK, RunOutcome.EMPTY):
@@ -30,7 +30,7 @@ def encode(ran: Ran, with_rows: bool, limit_bytes: float) -> str:
             reply["p"] = fingerprint(ran.rows)
     line = json.dumps(reply)
     if len(line) > limit_bytes:
-        return json.dumps({"o": RunOutcome.FAILED.value, "n": 0, "e": "the result is too large"})
+        return encode(Ran(RunOutcome.FAILED, error="the result is too large"), with_rows, limit_bytes)
     return line
 
 
@@ -76,7 +76,7 @@ def main() -> None:
             try:
                 reply = encode(engine.run(path, sql), batch["rows"], limits.result_mb * 2**20)
             except MemoryError:
-                reply = json.dumps({"o": RunOutcome.FAILED.value, "n": 0, "e": "out of memory"})
+                reply = encode(Ran(RunOutcome.FAILED, error="out of memory"), batch["rows"], math.inf)
             replies.write(reply + "\n")
             replies.flush()
         replies.flush()
