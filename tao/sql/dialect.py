@@ -353,7 +353,7 @@ def _parameter(words: Sequence[str], kinds: Sequence[str], i: int) -> Fault | No
 
 def _select(words: Sequence[str], kinds: Sequence[str], i: int) -> Fault | None:
     if i + 2 < len(words) and words[i + 1] == "TOP" and (kinds[i + 2] == "NUMBER" or kinds[i + 2] == "L_PAREN"):
-        return _dialect("limit", "no TOP, use LIMIT")
+        return _syntax("parse", "syntax error near TOP, use LIMIT")
     return None
 
 

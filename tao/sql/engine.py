@@ -20,6 +20,9 @@ from tao.sql.instance import Instance, read_instance
 from tao.sql.macros import MACROS
 from tao.sql.result import Row, canonical_rows, is_empty
 
+TOO_MANY_ROWS = "too many rows"
+NOT_EMULATED = "not emulated"
+
 _DUCKDB_TYPES = {"INT": "INTEGER", "DOUBLE": "DOUBLE", "STRING": "VARCHAR", "DATE": "DATE", "BOOLEAN": "BOOLEAN"}
 _START_OPTIONS = {
     "threads": "1",
@@ -201,11 +204,13 @@ class Engine:
         except self._errors.CatalogException as error:
             text = str(error).split("\n", 1)[0][:200]
             missing = "Function with name" in text  # the gate knows it, so Databricks has it: our gap
-            return Ran(RunOutcome.UNSCORED if missing else RunOutcome.FAILED, error=text)
+            if missing:
+                return Ran(RunOutcome.UNSCORED, error=f"{NOT_EMULATED}: {text}")
+            return Ran(RunOutcome.FAILED, error=text)
         except (self._errors.Error, MemoryError, UnicodeError, OverflowError, ValueError) as error:
             return Ran(RunOutcome.FAILED, error=str(error).split("\n", 1)[0][:200])
         if len(raw) > self._limits.rows:
-            return Ran(RunOutcome.FAILED, error=f"more than {self._limits.rows} rows")
+            return Ran(RunOutcome.FAILED, error=f"{TOO_MANY_ROWS}, more than {self._limits.rows}")
         rows = tuple(canonical_rows(raw))
         return Ran(
             RunOutcome.EMPTY if is_empty(rows) else RunOutcome.OK,

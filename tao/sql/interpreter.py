@@ -81,9 +81,7 @@ class SqlInterpreter:
         ran = self._sandbox.run([(path, sql) for path in paths for sql in statements], rows=False)
         count = len(statements)
         meanings = {sql: _joint(ran[number::count]) for number, sql in enumerate(statements)}
-        found = [
-            (_refused(c), False) if isinstance(c, Fault) else (meanings[c.duckdb], c.ordered) for c in checked
-        ]
+        found = [(_refused(c), False) if isinstance(c, Fault) else (meanings[c.duckdb], c.ordered) for c in checked]
         return _keyed(found)
 
     def close(self) -> None:
