@@ -7,7 +7,9 @@ something is left.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -16,6 +18,8 @@ from .filters import Condition, draw_condition, name_condition
 from .instances import Cell, Instance, Row, Warehouse
 from .schemas import NUMBERS, Column, Link, Table
 from .wording import mention, noun, pick
+
+Result = Callable[[list[Row]], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +30,8 @@ class Draw:
         rng: Source of randomness.
         level: Level of the item.
         warehouse: Schema and rows.
-        checked: The instances that tell whether a draw is sound. For the pool these are the tuning instances: the
-            verifier's one stays unopened there.
+        checked: The instances that tell whether a draw is sound; the last one judges. For the pool these are the
+            tuning instances: the verifier's one stays unopened there.
     """
 
     rng: Random
@@ -71,16 +75,39 @@ def passing(rows: list[Row], conditions: Sequence[Condition]) -> list[Row]:
     return [row for row in rows if all(c.holds(row) for c in conditions)]
 
 
-def sound(draw: Draw, tables: tuple[Table, ...], conditions: Sequence[Condition], least: int = 1) -> bool:
-    """Whether enough rows pass in every checked instance, and no condition could be left out."""
-    for rows in draw.rows(tables):
-        left = len(passing(rows, conditions))
-        if left < least:
+def tells(rows: list[Row], conditions: Sequence[Condition], result: Result) -> bool:
+    """Whether the result would change if any condition were left out, or had its boundary moved."""
+    right = result(passing(rows, conditions))
+    for i, condition in enumerate(conditions):
+        loose = passing(rows, [*conditions[:i], *conditions[i + 1 :]])
+        if result(loose) == right:
             return False
-        for i in range(len(conditions)):
-            if len(passing(rows, [*conditions[:i], *conditions[i + 1 :]])) == left:
-                return False
+        almost = condition.nearly
+        if almost is not None and result([row for row in loose if almost(row[condition.column.name])]) == right:
+            return False
     return True
+
+
+def sound(
+    draw: Draw, tables: tuple[Table, ...], conditions: Sequence[Condition], result: Result = len, least: int = 1
+) -> bool:
+    """Whether enough rows pass in every checked instance, and the judging one shows that each condition matters.
+
+    Args:
+        draw: The draw.
+        tables: Tables joined, the first one first.
+        conditions: Filters.
+        result: What the query makes of the rows that pass.
+        least: Fewest rows that may pass.
+    """
+    found = draw.rows(tables)
+    return all(len(passing(rows, conditions)) >= least for rows in found) and tells(found[-1], conditions, result)
+
+
+def repeats(draw: Draw, tables: tuple[Table, ...], column: Column, conditions: Sequence[Condition]) -> bool:
+    """Whether DISTINCT matters: the judging instance repeats a value of the column."""
+    cells = [row[column.name] for row in passing(draw.rows(tables)[-1], conditions)]
+    return len(set(cells)) < len(cells)
 
 
 def conditions_on(
@@ -133,26 +160,47 @@ def witness_row(draw: Draw) -> Row:
     return draw.rng.choice(draw.warehouse.anchors)
 
 
-def aggregate(draw: Draw, column: Column) -> tuple[str, str]:
-    """(function, words): scores are not summed."""
-    name = draw.rng.choice(("AVG", "MAX", "MIN") if column.kind == "score" else ("SUM", "SUM", "AVG", "MAX", "MIN"))
-    return name, draw.say(name).format(c=mention(draw.rng, draw.level, column))
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What a question asks for: SQL, words ('' for a count of rows), and the same on rows."""
+
+    sql: str
+    words: str
+    result: Callable[[list[Row]], float]
 
 
-def compute(function: str, cells: list[Cell]) -> float:
-    """An aggregate of numbers, or COUNT."""
-    if function == "COUNT":
-        return len(cells)
-    numbers = [float(c) for c in cells]
-    return {"SUM": sum(numbers), "AVG": sum(numbers) / len(numbers), "MAX": max(numbers), "MIN": min(numbers)}[function]
+COUNT = Head("COUNT(*)", "", len)
 
 
-def groups(rows: list[Row], by: Column, function: str, column: Column) -> dict[Cell, float]:
-    """Aggregate per group."""
-    cells: dict[Cell, list[Cell]] = {}
+def aggregate(draw: Draw, column: Column, functions: Sequence[str] = ("SUM", "SUM", "AVG", "MAX", "MIN")) -> Head:
+    """An aggregate of a number; scores are not summed."""
+    fitting = [f for f in functions if f != "SUM" or column.kind != "score"]
+    name = draw.rng.choice(fitting)
+    words = draw.say(name).format(c=mention(draw.rng, draw.level, column))
+    return Head(f"{name}({column.name})", words, lambda rows: compute(name, column, rows))
+
+
+def compute(function: str, column: Column, rows: list[Row]) -> float:
+    """SUM, AVG, MAX or MIN of a column; NaN over no rows (which equals nothing, as NULL does)."""
+    numbers = [float(row[column.name]) for row in rows]
+    if not numbers:
+        return math.nan
+    if function in ("SUM", "AVG"):
+        return sum(numbers) / (len(numbers) if function == "AVG" else 1)
+    return max(numbers) if function == "MAX" else min(numbers)
+
+
+def cells_of(*columns: Column) -> Result:
+    """A listing as a result: the multiset of its rows."""
+    return lambda rows: Counter(tuple(row[c.name] for c in columns) for row in rows)
+
+
+def groups(rows: list[Row], by: Column, head: Head) -> dict[Cell, float]:
+    """What is asked for, per group."""
+    members: dict[Cell, list[Row]] = {}
     for row in rows:
-        cells.setdefault(row[by.name], []).append(row[column.name])
-    return {key: compute(function, members) for key, members in cells.items()}
+        members.setdefault(row[by.name], []).append(row)
+    return {key: head.result(found) for key, found in members.items()}
 
 
 def some_link(draw: Draw) -> Link:
@@ -162,7 +210,7 @@ def some_link(draw: Draw) -> Link:
 
 def far_condition(draw: Draw, table: Table, witness: Row) -> Condition | None:
     """A filter on a joined table, by name in a third of the cases."""
-    if draw.rng.random() < 0.3:
+    if draw.rng.random() < knobs.NAMED_PARENT:
         named = name_condition(draw.rng, draw.level, table, witness)
         if named is not None:
             return named
@@ -178,18 +226,26 @@ def spoken_far(draw: Draw, link: Link, column: Column) -> str:
 
 
 def group_question(
-    draw: Draw, tables: tuple[Table, ...], links: tuple[Link, ...], *, by: Column, spoken: str, near: list[Condition]
-) -> Question:
+    draw: Draw, tables: tuple[Table, ...], links: tuple[Link, ...], *, by: Column, spoken: str, witness: Row
+) -> Question | None:
     """A count or an aggregate of the first table's rows per value of a column."""
     main, rng = tables[0], draw.rng
+    near = conditions_on(draw, main, witness, without=(by,), most=1) if rng.random() < knobs.GROUP_FILTER else []
     numbers = main.of(*NUMBERS)
-    if numbers and rng.random() < 0.55:
-        column = rng.choice(numbers)
-        function, words = aggregate(draw, column)
-        head = f"{function}({column.name})"
-        words = f"{words} of {described(draw, main, near)}"
-    else:
-        head, words = "COUNT(*)", draw.say("group_count").format(t=described(draw, main, near))
+    head = aggregate(draw, rng.choice(numbers)) if numbers and rng.random() < 0.55 else COUNT
+    if not sound(draw, tables, near, lambda rows: groups(rows, by, head), 4):
+        return None
+    words = grouped_words(draw, head, described(draw, main, near))
     text = draw.say("group").format(x=words, p=draw.say("per").format(g=spoken))
-    sql = f"SELECT {by.name}, {head} {source(tables, links)}{where(near)} GROUP BY {by.name}"
+    sql = f"SELECT {by.name}, {head.sql} {source(tables, links)}{where(near)} GROUP BY {by.name}"
     return Question(text, sql, tables)
+
+
+def grouped_words(draw: Draw, head: Head, phrase: str) -> str:
+    """'number of orders', 'total freight of orders'."""
+    return f"{head.words} of {phrase}" if head.words else draw.say("group_count").format(t=phrase)
+
+
+def asked(draw: Draw, head: Head, phrase: str) -> str:
+    """The question for one number about rows."""
+    return draw.say("measure").format(x=head.words, t=phrase) if head.words else draw.say("count").format(t=phrase)

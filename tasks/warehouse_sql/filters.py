@@ -13,10 +13,14 @@ from .schemas import NUMBERS, Column, Table
 from .wording import LOOSE, MONTHS, mention, pick
 
 Test = Callable[[Cell], bool]
-_COMPARE: dict[str, tuple[str, Callable[[Cell, Cell], bool]]] = {
-    "above": (">", operator.gt), "below": ("<", operator.lt),
-    "at_least": (">=", operator.ge), "at_most": ("<=", operator.le),
-}  # fmt: skip
+Compare = Callable[[Cell, Cell], bool]
+_COMPARE: dict[str, tuple[str, Compare, Compare]] = {
+    "above": (">", operator.gt, operator.ge),
+    "below": ("<", operator.lt, operator.le),
+    "at_least": (">=", operator.ge, operator.gt),
+    "at_most": ("<=", operator.le, operator.lt),
+}
+_DATED = {"after": _COMPARE["above"], "before": _COMPARE["below"], "since": _COMPARE["at_least"]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,8 @@ class Condition:
         before: English before the noun ("Shipped"), or ''.
         sql: The predicate.
         test: The same on a cell.
+        nearly: The test with its boundary moved in or out (``>=`` for ``>``), where it has one: data that never
+            tells the two apart would let a wrong operator pass.
     """
 
     table: Table
@@ -38,6 +44,7 @@ class Condition:
     before: str
     sql: str
     test: Test
+    nearly: Test | None = None
 
     def holds(self, row: Row) -> bool:
         """Whether a row passes."""
@@ -70,9 +77,9 @@ class Spot:
         """The column as the question calls it."""
         return mention(self.rng, self.level, self.column)
 
-    def made(self, after: str, sql: str, test: Test, before: str = "") -> Condition:
+    def made(self, after: str, sql: str, test: Test, *, before: str = "", nearly: Test | None = None) -> Condition:
         """The condition."""
-        return Condition(self.table, self.column, after, before, sql, test)
+        return Condition(self.table, self.column, after, before, sql, test, nearly)
 
 
 def _weighted(rng: Random, table: dict[str, int]) -> str:
@@ -84,7 +91,7 @@ def _text(spot: Spot) -> Condition:
     kind = "equal" if column.kind == "name" else _weighted(spot.rng, knobs.TEXT_FILTERS)
     if kind == "equal":
         after, before = _equal_words(spot, value)
-        return spot.made(after, f"{column.name} = {literal(value)}", lambda cell: cell == value, before)
+        return spot.made(after, f"{column.name} = {literal(value)}", lambda cell: cell == value, before=before)
     if kind == "not_equal":
         after = spot.say("text_not").format(n=spot.name(), v=value)
         return spot.made(after, f"{column.name} <> {literal(value)}", lambda cell: cell != value)
@@ -120,14 +127,15 @@ def _number(spot: Spot) -> Condition | None:
         after = spot.say("number_between").format(n=spot.name(), v=literal(low), w=literal(high))
         sql = f"{name} BETWEEN {literal(low)} AND {literal(high)}"
         return spot.made(after, sql, lambda cell: low <= cell <= high)  # type: ignore[operator]
-    sign, compare = _COMPARE[kind]
+    sign, compare, almost = _COMPARE[kind]
     same = [spot.value]
     options = {"above": lower, "below": higher, "at_least": lower + same, "at_most": higher + same}[kind]
     if not options:
         return None
     bound = spot.rng.choice(options)
     after = spot.say(f"number_{kind}").format(n=spot.name(), v=literal(bound))
-    return spot.made(after, f"{name} {sign} {literal(bound)}", lambda cell: compare(cell, bound))
+    sql = f"{name} {sign} {literal(bound)}"
+    return spot.made(after, sql, lambda cell: compare(cell, bound), nearly=lambda cell: almost(cell, bound))
 
 
 def _date(spot: Spot) -> Condition | None:
@@ -154,10 +162,11 @@ def _date(spot: Spot) -> Condition | None:
     options = {"after": lower, "before": higher, "since": [*lower, value]}[kind]
     if not options:
         return None
-    sign, compare = {"after": (">", operator.gt), "before": ("<", operator.lt), "since": (">=", operator.ge)}[kind]
+    sign, compare, almost = _DATED[kind]
     bound = spot.rng.choice(options)
     after = _dated(spot, kind, words | {"d": bound})
-    return spot.made(after, f"{name} {sign} DATE '{bound}'", lambda cell: compare(str(cell), bound))
+    sql = f"{name} {sign} DATE '{bound}'"
+    return spot.made(after, sql, lambda cell: compare(cell, bound), nearly=lambda cell: almost(cell, bound))
 
 
 def _dated(spot: Spot, kind: str, words: dict[str, str]) -> str:

@@ -5,16 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .common import (
+    COUNT,
     Draw,
     Question,
     aggregate,
+    asked,
+    cells_of,
     conditions_on,
     described,
     far_condition,
     group_question,
+    grouped_words,
     groups,
     linked,
-    passing,
+    repeats,
     some_link,
     some_table,
     sound,
@@ -39,7 +43,7 @@ class Scope:
     text: str
 
 
-def _scope(draw: Draw, least: int) -> Scope | None:
+def _scope(draw: Draw) -> Scope | None:
     link, witness = some_link(draw), witness_row(draw)
     far = far_condition(draw, link.parent, witness)
     if far is None:
@@ -48,37 +52,36 @@ def _scope(draw: Draw, least: int) -> Scope | None:
     if far.column.kind == "name":
         near = []  # a name leaves few rows: a second filter would leave none
     tables = (link.child, link.parent)
-    if not sound(draw, tables, [*near, far], least):
-        return None
     return Scope(link, tables, [*near, far], f"{described(draw, link.child, near)} {linked(draw, link, far)}")
 
 
 def join_count(draw: Draw) -> Question | None:
     """How many child rows have such a parent."""
-    scope = _scope(draw, 1)
-    if scope is None:
+    scope = _scope(draw)
+    if scope is None or not sound(draw, scope.tables, scope.conditions, least=2):
         return None
     sql = f"SELECT COUNT(*) {source(scope.tables, (scope.link,))}{where(scope.conditions)}"
-    return Question(draw.say("count").format(t=scope.text), sql, scope.tables)
+    return Question(asked(draw, COUNT, scope.text), sql, scope.tables)
 
 
 def join_measure(draw: Draw) -> Question | None:
     """An aggregate over child rows that have such a parent."""
-    scope = _scope(draw, 2)
+    scope = _scope(draw)
     if scope is None:
         return None
     numbers = [c for c in scope.link.child.of(*NUMBERS) if c not in [k.column for k in scope.conditions]]
     if not numbers:
         return None
-    column = draw.rng.choice(numbers)
-    function, words = aggregate(draw, column)
-    sql = f"SELECT {function}({column.name}) {source(scope.tables, (scope.link,))}{where(scope.conditions)}"
-    return Question(draw.say("measure").format(x=words, t=scope.text), sql, scope.tables)
+    head = aggregate(draw, draw.rng.choice(numbers))
+    if not sound(draw, scope.tables, scope.conditions, head.result, 2):
+        return None
+    sql = f"SELECT {head.sql} {source(scope.tables, (scope.link,))}{where(scope.conditions)}"
+    return Question(asked(draw, head, scope.text), sql, scope.tables)
 
 
 def join_list(draw: Draw) -> Question | None:
     """A column of child rows that have such a parent."""
-    scope = _scope(draw, 1)
+    scope = _scope(draw)
     if scope is None:
         return None
     used = {c.column.name for c in scope.conditions}
@@ -86,6 +89,8 @@ def join_list(draw: Draw) -> Question | None:
     if not free:
         return None
     column = draw.rng.choice(free)
+    if not sound(draw, scope.tables, scope.conditions, cells_of(column)):
+        return None
     words = mention_many(draw.rng, draw.level, [column])
     sql = f"SELECT {column.name} {source(scope.tables, (scope.link,))}{where(scope.conditions)}"
     return Question(draw.say("list").format(c=words, t=scope.text), sql, scope.tables)
@@ -97,13 +102,13 @@ def join_distinct(draw: Draw) -> Question | None:
     near = conditions_on(draw, link.child, witness_row(draw), least=1, most=1)
     columns = link.parent.of("name", "name", "text")
     tables = (link.parent, link.child)
-    if not near or not columns or not sound(draw, tables, near, 3):
+    if not near or not columns:
         return None
     column = draw.rng.choice(columns)
-    for rows in draw.rows(tables):
-        cells = [row[column.name] for row in passing(rows, near)]
-        if len(set(cells)) == len(cells):
-            return None
+    if not sound(draw, tables, near, lambda rows: {row[column.name] for row in rows}, 3):
+        return None
+    if not repeats(draw, tables, column, near):
+        return None
     phrase = f"{noun(draw.rng, draw.level, link.parent)} that have {described(draw, link.child, near)}"
     words = mention_many(draw.rng, draw.level, [column])
     sql = f"SELECT DISTINCT {column.name} {source(tables, (link,))}{where(near)}"
@@ -132,17 +137,11 @@ def dated_rows(draw: Draw) -> Question | None:
         tables, joins, conditions = (table, link.parent), (link,), [dated, far]
         text = f"{described(draw, table, [dated])} {linked(draw, link, far)}"
     numbers = table.of(*NUMBERS)
-    counting = not numbers or rng.random() < 0.5
-    if not sound(draw, tables, conditions, 1 if counting else 2):
+    head = aggregate(draw, rng.choice(numbers)) if numbers and rng.random() < 0.5 else COUNT
+    if not sound(draw, tables, conditions, head.result, 2):
         return None
-    text = text or described(draw, table, conditions)
-    if counting:
-        head, text = "COUNT(*)", draw.say("count").format(t=text)
-    else:
-        column = rng.choice(numbers)
-        function, words = aggregate(draw, column)
-        head, text = f"{function}({column.name})", draw.say("measure").format(x=words, t=text)
-    return Question(text, f"SELECT {head} {source(tables, joins)}{where(conditions)}", tables)
+    text = asked(draw, head, text or described(draw, table, conditions))
+    return Question(text, f"SELECT {head.sql} {source(tables, joins)}{where(conditions)}", tables)
 
 
 def join_group(draw: Draw) -> Question | None:
@@ -150,13 +149,8 @@ def join_group(draw: Draw) -> Question | None:
     link = some_link(draw)
     columns = link.parent.of("text", "text", "name")
     by = draw.rng.choice(columns)
-    conditions = conditions_on(draw, link.child, witness_row(draw), most=1)
-    if draw.rng.random() < 0.6:
-        conditions = []
-    tables = (link.child, link.parent)
-    if not sound(draw, tables, conditions, 4):
-        return None
-    return group_question(draw, tables, (link,), by=by, spoken=spoken_far(draw, link, by), near=conditions)
+    tables, spoken = (link.child, link.parent), spoken_far(draw, link, by)
+    return group_question(draw, tables, (link,), by=by, spoken=spoken, witness=witness_row(draw))
 
 
 def group_having(draw: Draw) -> Question | None:
@@ -178,27 +172,27 @@ def group_having(draw: Draw) -> Question | None:
     main, above = tables[0], rng.random() < 0.7
     numbers = main.of(*NUMBERS)
     if numbers and by.kind == "text" and rng.random() < 0.4:
-        column = rng.choice(numbers)
-        function = "AVG" if column.kind == "score" or rng.random() < 0.5 else "SUM"
-        words, expression = draw.say(function).format(c=mention(rng, draw.level, column)), f"{function}({column.name})"
+        head = aggregate(draw, rng.choice(numbers), ("SUM", "AVG"))
     else:
-        function, column, words, expression = "COUNT", main.columns[0], "", "COUNT(*)"
-    found = [groups(rows, by, function, column) for rows in draw.rows(tables)]
-    low, high = max(min(g.values()) for g in found), min(max(g.values()) for g in found)
-    bounds = sorted({round_number(low + (high - low) * f) for f in (0.25, 0.4, 0.5, 0.6, 0.75)})
+        head = COUNT
+    found = [set(groups(rows, by, head).values()) for rows in draw.rows(tables)]
+    low, high = max(min(values) for values in found), min(max(values) for values in found)
+    bounds = [round_number(low + (high - low) * f) for f in (0.25, 0.4, 0.5, 0.6, 0.75)]
+    if head is COUNT:
+        bounds = sorted(map(int, found[-1]))  # a group right at the bound tells > from >=
     bounds = [b for b in bounds if low < b < high]
     if not bounds:
         return None
     bound, noun_phrase = rng.choice(bounds), described(draw, main, [])
-    if function == "COUNT":
+    if head is COUNT:
         text = draw.say("having_count").format(
             g=spoken, b=draw.say("more_count" if above else "fewer_count"), k=bound, t=noun_phrase
         )
     else:
         text = draw.say("having_measure").format(
-            g=spoken, x=words, b=draw.say("more_measure" if above else "fewer_measure"), k=bound, t=noun_phrase
+            g=spoken, x=head.words, b=draw.say("more_measure" if above else "fewer_measure"), k=bound, t=noun_phrase
         )
-    tail = f"GROUP BY {by.name} HAVING {expression} {'>' if above else '<'} {bound}"
+    tail = f"GROUP BY {by.name} HAVING {head.sql} {'>' if above else '<'} {bound}"
     return Question(text, f"SELECT {by.name} {source(tables, links)} {tail}", tables)
 
 
@@ -208,13 +202,9 @@ def group_year(draw: Draw) -> Question | None:
     if table is None:
         return None
     rng, date, numbers = draw.rng, draw.rng.choice(table.of("date")), table.of(*NUMBERS)
-    if numbers and rng.random() < 0.55:
-        column = rng.choice(numbers)
-        function, words = aggregate(draw, column)
-        head, words = f"{function}({column.name})", f"{words} of {described(draw, table, [])}"
-    else:
-        head, words = "COUNT(*)", draw.say("group_count").format(t=described(draw, table, []))
+    head = aggregate(draw, rng.choice(numbers)) if numbers and rng.random() < 0.55 else COUNT
+    words = grouped_words(draw, head, described(draw, table, []))
     spoken = rng.choice(("year of {n}", "{n} year")).format(n=mention(rng, draw.level, date))
     text = draw.say("group").format(x=words, p=draw.say("per").format(g=spoken))
     year = f"YEAR({date.name})"
-    return Question(text, f"SELECT {year}, {head} FROM {table.name} GROUP BY {year}", (table,))
+    return Question(text, f"SELECT {year}, {head.sql} FROM {table.name} GROUP BY {year}", (table,))

@@ -54,6 +54,10 @@ FILTER_KINDS = {
 TEXT_FILTERS = {"equal": 78, "not_equal": 14, "either": 8}
 NUMBER_FILTERS = {"above": 32, "below": 28, "at_least": 14, "at_most": 12, "between": 14}
 DATE_FILTERS = {"year": 40, "month": 12, "month_year": 8, "after": 14, "before": 14, "since": 4, "between": 8}
+NAMED_PARENT = 0.3
+"""Share of the joins that pick the parent by its name ("orders placed by Nordal")."""
+GROUP_FILTER = 0.4
+"""Chance that a group or top-k question keeps the filter it drew."""
 TOP_K = (1, 1, 2, 3, 3, 4, 5)
 SHAPES = {
     "L1": {

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from .common import (
+    COUNT,
     Draw,
+    Head,
     Question,
+    Result,
     aggregate,
+    asked,
+    cells_of,
+    compute,
     conditions_on,
     described,
     far_condition,
@@ -17,10 +23,11 @@ from .common import (
     sound,
     source,
     spoken_far,
+    tells,
     where,
     witness_row,
 )
-from .instances import Row
+from .instances import Cell, Row
 from .schemas import NUMBERS, Column, Link, Table
 from .wording import mention, mention_many, noun
 
@@ -30,18 +37,21 @@ def _related(draw: Draw, lacking: bool) -> Question | None:
     rng, link = draw.rng, some_link(draw)
     columns = link.parent.of("name", "name", "text")
     near = conditions_on(draw, link.child, witness_row(draw), most=1)
-    if not columns or not sound(draw, (link.child,), near):
+    counting = rng.random() < 0.4
+    keys: Result = lambda rows: {row[link.key] for row in rows}
+    counted: Result = lambda rows: len({row[link.key] for row in rows})
+    if not columns or not sound(draw, (link.child,), near, counted if counting else keys):
         return None
     for instance in draw.checked:
         inside = {row[link.key] for row in passing(instance.rows((link.child,)), near)}
         parents = instance.rows((link.parent,))
         found = sum((row[link.key] in inside) != lacking for row in parents)
-        if not 0 < found < len(parents):
+        if not 0 < found < len(parents) or found * 2 == len(parents):
             return None
     phrase = draw.say("lacks" if lacking else "has")
     phrase = phrase.format(t=described(draw, link.child, near), o=described(draw, link.child, near, many=False))
     phrase = f"{noun(rng, draw.level, link.parent)} {phrase}"
-    if rng.random() < 0.4:
+    if counting:
         head, text = "COUNT(*)", draw.say("count").format(t=phrase)
     else:
         column = rng.choice(columns)
@@ -65,6 +75,12 @@ def _mean(rows: list[Row], column: Column) -> float:
     return sum(float(row[column.name]) for row in rows) / len(rows)
 
 
+def _sides(rows: list[Row], column: Column) -> tuple[list[Row], list[Row]]:
+    """Rows above and below the mean of a column."""
+    mean = _mean(rows, column)
+    return [r for r in rows if float(r[column.name]) > mean], [r for r in rows if float(r[column.name]) < mean]
+
+
 def beyond_average(draw: Draw) -> Question | None:
     """Rows above or below the average of all rows, sometimes filtered too."""
     table = some_table(draw, *NUMBERS)
@@ -75,36 +91,52 @@ def beyond_average(draw: Draw) -> Question | None:
     extra = conditions_on(draw, table, witness_row(draw), without=(column,), most=1)
     if rng.random() < 0.4:
         extra = []
-    above = rng.random() < 0.6
-    for rows in draw.rows((table,)):
-        mean = _mean(rows, column)
-        beyond = [r for r in rows if (float(r[column.name]) > mean) == above]
-        left = passing(beyond, extra)
-        if len(left) < 2 or (extra and len(left) == len(beyond)):
+    shown = [c for c in table.of("name", "name", "text") if c not in [k.column for k in extra]]
+    chosen = rng.choice(shown) if shown and rng.random() < 0.55 else None
+    result: Result = cells_of(chosen) if chosen else len
+    above, sides = rng.random() < 0.6, draw.rows((table,))
+    for rows in sides:
+        over, under = _sides(rows, column)
+        beyond, rest = (over, under) if above else (under, over)
+        if len(passing(beyond, extra)) < 2 or result(passing(beyond, extra)) == result(passing(rest, extra)):
             return None
+    if not tells(_sides(sides[-1], column)[0 if above else 1], extra, result):
+        return None
     name = mention(rng, draw.level, column)
     tail = draw.say("over_average" if above else "under_average").format(n=name)
     phrase = f"{described(draw, table, extra)}{' and ' if any(c.after for c in extra) else ' '}{tail}"
-    shown = [c for c in table.of("name", "name", "text") if c not in [k.column for k in extra]]
-    if not shown or rng.random() < 0.45:
+    if chosen is None:
         head, text = "COUNT(*)", draw.say("count").format(t=phrase)
     else:
-        chosen = rng.choice(shown)
         head, text = chosen.name, draw.say("list").format(c=mention_many(rng, draw.level, [chosen]), t=phrase)
     test = f"{column.name} {'>' if above else '<'} (SELECT AVG({column.name}) FROM {table.name})"
     clause = " AND ".join([test, *(c.sql for c in extra)])
     return Question(text, f"SELECT {head} FROM {table.name} WHERE {clause}", (table,))
 
 
-def _unique_extreme(
-    draw: Draw, tables: tuple[Table, ...], by: Column, *, function: str, column: Column, most: bool
-) -> bool:
-    """Whether one group leads in every checked instance, clearly enough for any engine's arithmetic."""
-    for rows in draw.rows(tables):
-        values = sorted(groups(rows, by, function, column).values(), reverse=most)
-        if len(values) < 2 or abs(values[0] - values[1]) < 1e-6:
-            return False
-    return True
+def _leader(rows: list[Row], by: Column, head: Head, most: bool) -> Cell | None:
+    """The group that leads, None if it does not do so clearly enough for any engine's arithmetic."""
+    found = groups(rows, by, head)
+    order = sorted(found, key=lambda key: found[key], reverse=most)
+    return order[0] if len(order) > 1 and abs(found[order[0]] - found[order[1]]) > 1e-6 else None
+
+
+def _leads_alone(draw: Draw, tables: tuple[Table, ...], by: Column, head: Head, most: bool) -> bool:
+    """Whether one group leads in every checked instance, and in the judging one not also by what was not asked for."""
+    found = draw.rows(tables)
+    if any(_leader(rows, by, head, most) is None for rows in found):
+        return False
+    leader = _leader(found[-1], by, head, most)
+    others = [COUNT] if head is not COUNT else []
+    for other in ("SUM", "AVG"):
+        others += [
+            _plain(other, c) for c in tables[0].of(*NUMBERS) if f"({c.name})" in head.sql and other not in head.sql
+        ]
+    return all(_leader(found[-1], by, other, most) != leader for other in others)
+
+
+def _plain(function: str, column: Column) -> Head:
+    return Head(f"{function}({column.name})", "", lambda rows: compute(function, column, rows))
 
 
 def largest_group(draw: Draw) -> Question | None:
@@ -126,18 +158,15 @@ def largest_group(draw: Draw) -> Question | None:
     main = tables[0]
     numbers = main.of(*NUMBERS)
     if numbers and rng.random() < 0.5:
-        column = rng.choice(numbers)
-        function = "AVG" if column.kind == "score" or rng.random() < 0.4 else "SUM"
-        expression = f"{function}({column.name})"
-        words = draw.say(function).format(c=mention(rng, draw.level, column))
+        head = aggregate(draw, rng.choice(numbers), ("SUM", "SUM", "AVG"))
         word = draw.say("most" if most else "least")
-        text = draw.say("largest_measure").format(g=spoken, w=word, x=words, t=described(draw, main, []))
+        text = draw.say("largest_measure").format(g=spoken, w=word, x=head.words, t=described(draw, main, []))
     else:
-        function, column, expression = "COUNT", main.columns[0], "COUNT(*)"
+        head = COUNT
         text = draw.say("largest_count" if most else "smallest_count").format(g=spoken, t=described(draw, main, []))
-    if not _unique_extreme(draw, tables, by, function=function, column=column, most=most):
+    if not _leads_alone(draw, tables, by, head, most):
         return None
-    order = f"GROUP BY {by.name} ORDER BY {expression}{' DESC' if most else ''} LIMIT 1"
+    order = f"GROUP BY {by.name} ORDER BY {head.sql}{' DESC' if most else ''} LIMIT 1"
     return Question(text, f"SELECT {by.name} {source(tables, links)} {order}", tables)
 
 
@@ -147,7 +176,7 @@ def share_of_rows(draw: Draw) -> Question | None:
     if table is None:
         return None
     found = conditions_on(draw, table, witness_row(draw), least=1, most=1)
-    if not found or not sound(draw, (table,), found, 2):
+    if not found or not sound(draw, (table,), found, least=2):
         return None
     phrase = found[0].after or f"that are {found[0].before}"
     text = draw.say("share").format(t=noun(draw.rng, draw.level, table), f=phrase)
@@ -161,7 +190,8 @@ def spread(draw: Draw) -> Question | None:
         return None
     column = draw.rng.choice(table.of(*NUMBERS))
     conditions = conditions_on(draw, table, witness_row(draw), without=(column,), most=1)
-    if not sound(draw, (table,), conditions, 3):
+    result: Result = lambda rows: compute("MAX", column, rows) - compute("MIN", column, rows)
+    if not sound(draw, (table,), conditions, result, 3):
         return None
     text = draw.say("spread").format(n=mention(draw.rng, draw.level, column), t=described(draw, table, conditions))
     head = f"MAX({column.name}) - MIN({column.name})"
@@ -192,16 +222,11 @@ def two_joins(draw: Draw) -> Question | None:
         conditions = [near, far]
         text += f" {linked(draw, first, near)} and {linked(draw, second, far)}"
     numbers = first.child.of(*NUMBERS)
-    counting = not numbers or rng.random() < 0.5
-    if not sound(draw, tables, conditions, 1 if counting else 2):
+    head = aggregate(draw, rng.choice(numbers)) if numbers and rng.random() < 0.5 else COUNT
+    if not sound(draw, tables, conditions, head.result, 2):
         return None
-    if counting:
-        head, text = "COUNT(*)", draw.say("count").format(t=text)
-    else:
-        column = rng.choice(numbers)
-        function, words = aggregate(draw, column)
-        head, text = f"{function}({column.name})", draw.say("measure").format(x=words, t=text)
-    return Question(text, f"SELECT {head} {source(tables, (first, second))}{where(conditions)}", tables)
+    text = asked(draw, head, text)
+    return Question(text, f"SELECT {head.sql} {source(tables, (first, second))}{where(conditions)}", tables)
 
 
 def group_beyond_average(draw: Draw) -> Question | None:
@@ -212,7 +237,7 @@ def group_beyond_average(draw: Draw) -> Question | None:
     column, by = draw.rng.choice(table.of(*NUMBERS)), draw.rng.choice(table.of("text"))
     for rows in draw.rows((table,)):
         mean = _mean(rows, column)
-        over = [value > mean for value in groups(rows, by, "AVG", column).values()]
+        over = [value > mean for value in groups(rows, by, _plain("AVG", column)).values()]
         if all(over) or not any(over):
             return None
     text = draw.say("group_average").format(

@@ -6,13 +6,17 @@ from collections.abc import Sequence
 
 from . import knobs
 from .common import (
+    COUNT,
     Draw,
     Question,
     aggregate,
+    asked,
+    cells_of,
     conditions_on,
     described,
     group_question,
     passing,
+    repeats,
     some_table,
     sound,
     source,
@@ -20,6 +24,7 @@ from .common import (
     witness_row,
 )
 from .filters import Condition
+from .instances import Row
 from .schemas import NUMBERS, Column, Table
 from .wording import mention, mention_many
 
@@ -28,9 +33,9 @@ def count_rows(draw: Draw) -> Question | None:
     """SELECT COUNT(*) with one or two filters (seldom none)."""
     table = draw.rng.choice(draw.warehouse.schema.tables)
     conditions = conditions_on(draw, table, witness_row(draw), least=draw.rng.random() < 0.9)
-    if not sound(draw, (table,), conditions, 2):
+    if not sound(draw, (table,), conditions, least=2):
         return None
-    text = draw.say("count").format(t=described(draw, table, conditions))
+    text = asked(draw, COUNT, described(draw, table, conditions))
     return Question(text, f"SELECT COUNT(*) {source((table,), ())}{where(conditions)}", (table,))
 
 
@@ -41,11 +46,11 @@ def measure(draw: Draw) -> Question | None:
         return None
     column = draw.rng.choice(table.of(*NUMBERS))
     conditions = conditions_on(draw, table, witness_row(draw), without=(column,))
-    if not sound(draw, (table,), conditions, 3):
+    head = aggregate(draw, column)
+    if not sound(draw, (table,), conditions, head.result, 3):
         return None
-    function, words = aggregate(draw, column)
-    text = draw.say("measure").format(x=words, t=described(draw, table, conditions))
-    return Question(text, f"SELECT {function}({column.name}) {source((table,), ())}{where(conditions)}", (table,))
+    text = asked(draw, head, described(draw, table, conditions))
+    return Question(text, f"SELECT {head.sql} {source((table,), ())}{where(conditions)}", (table,))
 
 
 def list_values(draw: Draw) -> Question | None:
@@ -54,9 +59,11 @@ def list_values(draw: Draw) -> Question | None:
     conditions = conditions_on(draw, table, witness_row(draw), least=1)
     used = {c.column.name for c in conditions}
     free = [c for c in table.of("name", "text", "date", *NUMBERS) if c.name not in used]
-    if not conditions or not free or not sound(draw, (table,), conditions, 2):
+    if not conditions or not free:
         return None
     columns = draw.rng.sample(free, min(len(free), draw.rng.choice((1, 1, 1, 2))))
+    if not sound(draw, (table,), conditions, cells_of(*columns), 2):
+        return None
     words = mention_many(draw.rng, draw.level, columns)
     text = draw.say("list").format(c=words, t=described(draw, table, conditions))
     head = ", ".join(c.name for c in columns)
@@ -70,12 +77,10 @@ def list_distinct(draw: Draw) -> Question | None:
         return None
     column = draw.rng.choice(table.of("text"))
     conditions = conditions_on(draw, table, witness_row(draw), without=(column,), most=1)
-    if not sound(draw, (table,), conditions, 2):
+    if not sound(draw, (table,), conditions, lambda rows: {row[column.name] for row in rows}, 2):
         return None
-    for rows in draw.rows((table,)):
-        cells = [row[column.name] for row in passing(rows, conditions)]
-        if len(set(cells)) == len(cells):
-            return None  # DISTINCT would not matter
+    if not repeats(draw, (table,), column, conditions):
+        return None
     words = mention_many(draw.rng, draw.level, [column])
     text = draw.say("list_distinct").format(c=words, t=described(draw, table, conditions))
     return Question(text, f"SELECT DISTINCT {column.name} {source((table,), ())}{where(conditions)}", (table,))
@@ -88,7 +93,7 @@ def count_distinct(draw: Draw) -> Question | None:
         return None
     column = draw.rng.choice(table.of("text"))
     conditions = conditions_on(draw, table, witness_row(draw), without=(column,), most=1)
-    if not sound(draw, (table,), conditions, 3):
+    if not sound(draw, (table,), conditions, lambda rows: len({row[column.name] for row in rows}), 3):
         return None
     words = mention_many(draw.rng, draw.level, [column])
     text = draw.say("count_distinct").format(c=words, t=described(draw, table, conditions))
@@ -102,18 +107,19 @@ def group_rows(draw: Draw) -> Question | None:
     if table is None:
         return None
     by = draw.rng.choice(table.of("text"))
-    conditions = conditions_on(draw, table, witness_row(draw), without=(by,), most=1)
-    if draw.rng.random() < 0.6:
-        conditions = []
-    if not sound(draw, (table,), conditions, 4):
-        return None
-    return group_question(draw, (table,), (), by=by, spoken=mention(draw.rng, draw.level, by), near=conditions)
+    spoken = mention(draw.rng, draw.level, by)
+    return group_question(draw, (table,), (), by=by, spoken=spoken, witness=witness_row(draw))
+
+
+def first(rows: list[Row], key: Column, k: int, most: bool) -> list[Row]:
+    """ORDER BY ... LIMIT k."""
+    return sorted(rows, key=lambda row: row[key.name], reverse=most)[:k]
 
 
 def ranked(draw: Draw, table: Table, key: Column, *, most: bool, k: int, conditions: Sequence[Condition]) -> bool:
     """Whether the first k rows are cut by no tie, and some row is left out, in every checked instance."""
     for rows in draw.rows((table,)):
-        cells = sorted((row[key.name] for row in passing(rows, conditions)), reverse=most)
+        cells = [row[key.name] for row in first(passing(rows, conditions), key, k + 1, most)]
         if len(cells) <= k or cells[k - 1] == cells[k]:
             return False
     return True
@@ -128,10 +134,15 @@ def top_rows(draw: Draw) -> Question | None:
     key = rng.choice(table.of("date", *NUMBERS))
     column = rng.choice(table.of("name", "name", "text"))
     conditions = conditions_on(draw, table, witness_row(draw), without=(key, column), most=1)
-    if rng.random() < 0.5:
+    if rng.random() >= knobs.GROUP_FILTER:
         conditions = []
-    k, most = rng.choice(knobs.TOP_K), rng.random() < 0.65
-    if not sound(draw, (table,), conditions) or not ranked(draw, table, key, most=most, k=k, conditions=conditions):
+    k, most, shown = rng.choice(knobs.TOP_K), rng.random() < 0.65, cells_of(column)
+    if not sound(draw, (table,), conditions, lambda rows: shown(first(rows, key, k, most))):
+        return None
+    if not ranked(draw, table, key, most=most, k=k, conditions=conditions):
+        return None
+    judging = passing(draw.rows((table,))[-1], conditions)
+    if shown(first(judging, key, k, most)) == shown(first(judging, key, k, not most)):
         return None
     ends = ("latest", "earliest") if key.kind == "date" else ("most", "least")
     word = draw.say(ends[0] if most else ends[1])

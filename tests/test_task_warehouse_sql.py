@@ -1,0 +1,344 @@
+"""warehouse_sql: same bytes anywhere, splits that share no table, golds that run, data that tells mutants apart."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import os
+import subprocess
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from sqlglot import exp, parse_one
+
+from tao.prompts import Prompt, read_prompts
+from tao.sql.dialect import Fault
+from tao.sql.engine import Engine, Limits, RunOutcome
+from tao.sql.gate import check
+from tao.sql.instance import Schema, read_instance
+from tao.sql.result import fingerprint
+from tao_bench.task import LABELLED_SPLITS, Item, Label, TaskSpec, read_items, read_labels, read_spec
+
+FOLDER = Path(__file__).parents[1] / "tasks" / "warehouse_sql"
+SPLITS = ("pool", *LABELLED_SPLITS)
+SPEC: TaskSpec = read_spec(FOLDER)
+
+
+def module(name: str) -> ModuleType:
+    """A module of the task folder, imported as the registry does: as part of a package made of the folder."""
+    package = "_test_warehouse_sql"
+    if package not in sys.modules:
+        root = ModuleType(package)
+        root.__path__ = [str(FOLDER)]
+        sys.modules[package] = root
+    return importlib.import_module(f"{package}.{name}")
+
+
+KNOBS = module("knobs")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("warehouse_sql")
+    module("generate").generate(folder, SPEC.seed)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def prompts(data: Path) -> dict[str, list[Prompt]]:
+    found = {split: [item.prompt for item in read_items(data / f"{split}.jsonl")] for split in LABELLED_SPLITS}
+    return {"pool": read_prompts(data / "pool.jsonl"), **found}
+
+
+@pytest.fixture(scope="module")
+def labels(data: Path) -> dict[str, dict[str, Label]]:
+    return {split: read_labels(data, split) for split in SPLITS}
+
+
+class Runner:
+    """Runs Databricks SQL on instance files, as the verifier does."""
+
+    def __init__(self, data: Path) -> None:
+        self._data, self._engine = data, Engine(Limits())
+        self._schemas: dict[str, Schema] = {}
+
+    def key(self, path: str, sql: str) -> tuple[str, str] | str:
+        """(fingerprint as a set of rows, as a list), or why there is none."""
+        if not self._engine.is_loaded(path):
+            instance = read_instance(self._data / path)
+            self._schemas[path] = instance.schema
+            self._engine.load(path, instance)
+        accepted = check(sql, self._schemas[path])
+        if isinstance(accepted, Fault):
+            return accepted.code
+        ran = self._engine.run(path, accepted.duckdb)
+        if ran.outcome is not RunOutcome.OK:
+            return f"{ran.outcome} {ran.error}"
+        unordered, ordered = fingerprint(ran.rows)
+        return (unordered, ordered if accepted.ordered else "")
+
+
+    def close(self) -> None:
+        self._engine.close()
+
+
+@pytest.fixture(scope="module")
+def runner(data: Path) -> Iterator[Runner]:
+    made = Runner(data)
+    yield made
+    made.close()
+
+
+def tree(folder: Path) -> dict[str, str]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def shrink(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(KNOBS, "SCHEMAS", dict.fromkeys(SPLITS, 3))
+    monkeypatch.setattr(KNOBS, "ITEMS", dict.fromkeys(SPLITS, 20))
+
+
+def test_the_same_seed_gives_the_same_bytes_in_another_process(monkeypatch: Any, tmp_path: Path) -> None:
+    shrink(monkeypatch)
+    for name, seed in (("a", 5), ("c", 6)):
+        (tmp_path / name).mkdir()
+        module("generate").generate(tmp_path / name, seed)
+    code = (
+        "import sys; from pathlib import Path; from tasks.warehouse_sql import generate, knobs;"
+        f"knobs.SCHEMAS = dict.fromkeys({SPLITS!r}, 3); knobs.ITEMS = dict.fromkeys({SPLITS!r}, 20);"
+        "Path(sys.argv[1]).mkdir(); generate.generate(Path(sys.argv[1]), 5)"
+    )
+    environment = {**os.environ, "PYTHONHASHSEED": "77", "PYTHONPATH": str(FOLDER.parents[1])}
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "b")], check=True, env=environment)
+    assert tree(tmp_path / "a") == tree(tmp_path / "b")
+    assert tree(tmp_path / "a") != tree(tmp_path / "c")
+
+
+def test_counts_levels_and_clusters(data: Path, prompts: dict[str, list[Prompt]]) -> None:
+    assert {split: len(found) for split, found in prompts.items()} == KNOBS.ITEMS
+    for split in ("dev", "test"):
+        items: list[Item] = read_items(data / f"{split}.jsonl")
+        levels = Counter(item.level for item in items)
+        assert set(levels.values()) == {KNOBS.ITEMS[split] // 3}
+        sizes = Counter(item.cluster for item in items)
+        assert set(sizes.values()) == {KNOBS.ITEMS[split] // KNOBS.SCHEMAS[split]}
+
+
+def test_any_head_of_train_covers_many_schemas(data: Path) -> None:
+    assert len({item.cluster for item in read_items(data / "train.jsonl")[:100]}) > 40
+
+
+def test_splits_share_no_table(prompts: dict[str, list[Prompt]]) -> None:
+    owner: dict[str, str] = {}
+    for split, found in prompts.items():
+        for prompt in found:
+            for line in prompt.context:
+                assert owner.setdefault(line, split) == split
+
+
+def test_prompts_hold_no_label(data: Path, labels: dict[str, dict[str, Label]]) -> None:
+    for split in SPLITS:
+        text = (data / f"{split}.jsonl").read_text()
+        assert "SELECT" not in text and "labels/" not in text
+        rows = [json.loads(line) for line in text.splitlines()]
+        assert {row["id"] for row in rows} == set(labels[split])
+        extra = set() if split == "pool" else {"cluster", "level"}
+        assert all(set(row) == {"id", "messages", "context", "handles"} | extra for row in rows)
+
+
+def test_prompts_have_the_form_that_the_reference_was_trained_on(prompts: dict[str, list[Prompt]]) -> None:
+    for found in prompts.values():
+        for prompt in found:
+            head, *tables, question = prompt.messages[-1].content.split("\n")
+            assert len(prompt.messages) == 1 and head == "Schema:" and tuple(tables) == prompt.context
+            assert question.startswith("Question: ") and question.endswith("?")
+            assert 1 <= len(tables) <= 3
+            for table in tables:
+                columns = table[table.index("(") + 1 : -1].split(", ")
+                assert 3 <= len(columns) <= 6
+                assert all(c.split(" ")[1] in ("INT", "DOUBLE", "STRING", "DATE") for c in columns)
+
+
+def test_prompts_and_targets_are_short(prompts: dict[str, list[Prompt]], labels: dict[str, dict[str, Label]]) -> None:
+    """In characters; the check of the limits in tokens is `tao-bench check`."""
+    lengths = sorted(len(p.messages[-1].content) for found in prompts.values() for p in found)
+    assert 250 < lengths[len(lengths) // 2] < 450 and lengths[-1] < 620
+    assert max(len(label.target) for found in labels.values() for label in found.values()) < 260
+
+
+def test_values_in_questions_stand_in_every_instance(data: Path, labels: dict[str, dict[str, Label]]) -> None:
+    for split in ("pool", "test"):
+        for prompt in (p for p in _prompts(data, split) if p.id in labels[split]):
+            wanted = {
+                str(node.this)
+                for node in parse_one(labels[split][prompt.id].target, read="databricks").find_all(exp.Literal)
+                if node.is_string and not isinstance(node.parent, exp.Cast)
+            }
+            question = prompt.messages[-1].content
+            assert all(value in question for value in wanted)
+            for path in (*prompt.handles.values(), *_verifier_paths(data, labels[split][prompt.id])):
+                assert wanted <= _texts(str(path)), prompt.id
+
+
+_TEXTS: dict[str, set[str]] = {}
+
+
+def _texts(path: str) -> set[str]:
+    if path not in _TEXTS:
+        tables = json.loads(Path(path).read_text())["tables"].values()
+        _TEXTS[path] = {cell for t in tables for row in t["rows"] for cell in row if isinstance(cell, str)}
+    return _TEXTS[path]
+
+
+def _prompts(data: Path, split: str) -> list[Prompt]:
+    if split == "pool":
+        return read_prompts(data / "pool.jsonl")
+    return [item.prompt for item in read_items(data / f"{split}.jsonl")]
+
+
+def _verifier_paths(data: Path, label: Label) -> list[str]:
+    return [str(data / path) for path in label.gold["databases"]]
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_golds_run_and_say_something_on_every_instance(
+    data: Path, runner: Runner, prompts: dict[str, list[Prompt]], labels: dict[str, dict[str, Label]], split: str
+) -> None:
+    """Every third item: all were run when the task was made. The pool's golds never saw the verifier's instance."""
+    for prompt in prompts[split][::3]:
+        label = labels[split][prompt.id]
+        assert label.target == label.gold["sql"]
+        for path in (*prompt.handles.values(), *(label.gold["databases"] if split != "pool" else ())):
+            key = runner.key(os.path.relpath(path, data) if Path(path).is_absolute() else path, label.target)
+            assert isinstance(key, tuple), f"{prompt.id} on {path}: {key}"
+
+
+SWAPPED = {exp.Sum: exp.Avg, exp.Avg: exp.Sum, exp.Max: exp.Min, exp.Min: exp.Max}
+FLIPPED = {
+    exp.GT: (exp.LT, exp.GTE), exp.LT: (exp.GT, exp.LTE), exp.GTE: (exp.LTE, exp.GT), exp.LTE: (exp.GTE, exp.LT),
+    exp.EQ: (exp.NEQ,), exp.NEQ: (exp.EQ,),
+}  # fmt: skip
+
+
+def _mutated(tree: exp.Expression, place: int, change: Any) -> str:
+    """The query with its `place`-th node changed."""
+    copy = tree.copy()
+    change(list(copy.walk())[place])
+    return copy.sql("databricks")
+
+
+def mutants(sql: str, columns: dict[str, list[str]]) -> Iterator[tuple[str, str]]:
+    """(kind, query) of every one-step fault of a query: what a model that almost understood would write.
+
+    Args:
+        sql: The gold.
+        columns: Column name to the other columns of its table with its type.
+    """
+    query = parse_one(sql, read="databricks")
+    for place, node in enumerate(query.walk()):
+        kind = type(node)
+        if kind in SWAPPED:
+            yield "aggregate", _mutated(query, place, lambda n: n.replace(SWAPPED[type(n)](this=n.this)))
+        flips = FLIPPED.get(kind, ())
+        if isinstance(node.expression, exp.Subquery):
+            flips = flips[:1]  # nothing equals an average to the last digit
+        for i in range(len(flips)):
+            named = "boundary" if i else "operator"
+            flip = lambda n, i=i: n.replace(FLIPPED[type(n)][i](this=n.this, expression=n.expression))
+            yield named, _mutated(query, place, flip)
+        if isinstance(node, exp.Where) and not isinstance(node.this, exp.Not):
+            for part in range(len(list(node.this.flatten())) if isinstance(node.this, exp.And) else 1):
+                yield "filter dropped", _mutated(query, place, lambda n, part=part: _drop(n, part))
+        if isinstance(node, exp.Not):
+            yield "negation", _mutated(query, place, lambda n: n.replace(n.this))
+        if isinstance(node, exp.Distinct) and isinstance(node.parent, exp.Select):
+            yield "distinct", _mutated(query, place, lambda n: n.parent.set("distinct", None))
+        if isinstance(node, exp.Ordered):
+            yield "direction", _mutated(query, place, lambda n: n.set("desc", not n.args.get("desc")))
+        if isinstance(node, exp.Limit):
+            more = lambda n: n.set("expression", exp.Literal.number(int(n.expression.name) + 1))
+            yield "limit", _mutated(query, place, more)
+        if isinstance(node, exp.Column) and columns.get(node.name) and not node.find_ancestor(exp.Group, exp.Order):
+            where = "column of filter" if node.find_ancestor(exp.Where) else "column"
+            other = columns[node.name][len(sql) % len(columns[node.name])]
+            yield where, _renamed(query, node.name, other)
+        if isinstance(node, exp.Literal) and not node.is_string and isinstance(node.parent, exp.GT | exp.LT):
+            step = lambda n: n.replace(exp.Literal.number(round(float(n.name) * 1.3) + 1))
+            yield "bound", _mutated(query, place, step)
+
+
+def _drop(where: exp.Expression, part: int) -> None:
+    parts = list(where.this.flatten()) if isinstance(where.this, exp.And) else [where.this]
+    rest = [p for i, p in enumerate(parts) if i != part]
+    if rest:
+        where.set("this", exp.and_(*rest))
+    else:
+        where.pop()
+
+
+def _renamed(query: exp.Expression, name: str, other: str) -> str:
+    copy = query.copy()
+    for column in copy.find_all(exp.Column):
+        if column.name == name:
+            column.set("this", exp.to_identifier(other))
+    return copy.sql("databricks")
+
+
+def siblings(path: Path) -> dict[str, list[str]]:
+    """Column to the other columns of its table that have its type; keys have none."""
+    found: dict[str, list[str]] = {}
+    for table in json.loads(path.read_text())["tables"].values():
+        for name, kind in table["columns"]:
+            alike = [n for n, k in table["columns"] if k == kind and n != name and not n.endswith("_id")]
+            found[name] = [] if name.endswith("_id") else alike
+    return found
+
+
+LIMITS = {"bound": 0.3}
+"""Share of mutants that the data may fail to tell apart, by kind; 3 % where nothing else is said."""
+
+
+def test_the_verifiers_instance_tells_mutants_from_golds(
+    data: Path, runner: Runner, labels: dict[str, dict[str, Label]]
+) -> None:
+    same: dict[str, list[bool]] = defaultdict(list)
+    for item in read_items(data / "dev.jsonl")[::2]:
+        label = labels["dev"][item.prompt.id]
+        (path,) = label.gold["databases"]
+        gold = runner.key(path, label.target)
+        seen = {parse_one(label.target, read="databricks").sql("databricks")}
+        for kind, mutant in mutants(label.target, siblings(data / path)):
+            if mutant not in seen:
+                seen.add(mutant)
+                same[kind].append(runner.key(path, mutant) == gold)
+    shares = {kind: sum(hits) / len(hits) for kind, hits in sorted(same.items())}
+    print({kind: (len(same[kind]), round(share, 3)) for kind, share in shares.items()})
+    assert len(shares) >= 10 and sum(map(len, same.values())) > 500
+    assert all(share <= LIMITS.get(kind, 0.03) for kind, share in shares.items()), shares
+
+
+def test_policies_that_know_nothing_stay_under_the_floor(
+    data: Path, runner: Runner, labels: dict[str, dict[str, Label]]
+) -> None:
+    policies = {
+        "SELECT 1": lambda item: "SELECT 1",
+        "count of the first table": lambda item: f"SELECT COUNT(*) FROM {item.prompt.context[0].split(' ')[0]}",
+        "first table": lambda item: f"SELECT * FROM {item.prompt.context[0].split(' ')[0]}",
+        "empty": lambda item: "",
+    }
+    items = [item for split in ("dev", "test") for item in read_items(data / f"{split}.jsonl")]
+    known = labels["dev"] | labels["test"]
+    for name, policy in policies.items():
+        hits = 0
+        for item in items:
+            (path,) = known[item.prompt.id].gold["databases"]
+            hits += runner.key(path, policy(item)) == runner.key(path, known[item.prompt.id].target)
+        print(name, hits, len(items))
+        assert hits / len(items) <= SPEC.chance_floor, name
