@@ -17,13 +17,13 @@ from typing import Any
 import pytest
 from sqlglot import exp, parse_one
 
+from tao.meaning import Outcome
 from tao.prompts import Prompt, read_prompts
-from tao.sql.dialect import Fault
-from tao.sql.engine import Engine, Limits, RunOutcome
-from tao.sql.gate import check
-from tao.sql.instance import Schema, read_instance
-from tao.sql.result import fingerprint
+from tao.sql.interpreter import SqlInterpreter
+from tao_bench.fixtures import read_fixtures
 from tao_bench.task import LABELLED_SPLITS, Item, Label, TaskSpec, read_items, read_labels, read_spec
+from tao_bench.verify.sql import SqlVerifier
+from tao_bench.verify.verdict import Status
 
 FOLDER = Path(__file__).parents[1] / "tasks" / "warehouse_sql"
 SPLITS = ("pool", *LABELLED_SPLITS)
@@ -61,38 +61,16 @@ def labels(data: Path) -> dict[str, dict[str, Label]]:
     return {split: read_labels(data, split) for split in SPLITS}
 
 
-class Runner:
-    """Runs Databricks SQL on instance files, as the verifier does."""
-
-    def __init__(self, data: Path) -> None:
-        self._data, self._engine = data, Engine(Limits())
-        self._schemas: dict[str, Schema] = {}
-
-    def key(self, path: str, sql: str) -> tuple[str, str] | str:
-        """(fingerprint as a set of rows, as a list), or why there is none."""
-        if not self._engine.is_loaded(path):
-            instance = read_instance(self._data / path)
-            self._schemas[path] = instance.schema
-            self._engine.load(path, instance)
-        accepted = check(sql, self._schemas[path])
-        if isinstance(accepted, Fault):
-            return accepted.code
-        ran = self._engine.run(path, accepted.duckdb)
-        if ran.outcome is not RunOutcome.OK:
-            return f"{ran.outcome} {ran.error}"
-        unordered, ordered = fingerprint(ran.rows)
-        return (unordered, ordered if accepted.ordered else "")
-
-
-    def close(self) -> None:
-        self._engine.close()
+@pytest.fixture(scope="module")
+def verifier(data: Path) -> Iterator[SqlVerifier]:
+    made = SqlVerifier(data)
+    yield made
+    made.close()
 
 
 @pytest.fixture(scope="module")
-def runner(data: Path) -> Iterator[Runner]:
-    made = Runner(data)
-    yield made
-    made.close()
+def items(data: Path) -> dict[str, list[Item]]:
+    return {split: read_items(data / f"{split}.jsonl") for split in LABELLED_SPLITS}
 
 
 def tree(folder: Path) -> dict[str, str]:
@@ -208,16 +186,37 @@ def _verifier_paths(data: Path, label: Label) -> list[str]:
 
 
 @pytest.mark.parametrize("split", SPLITS)
-def test_golds_run_and_say_something_on_every_instance(
-    data: Path, runner: Runner, prompts: dict[str, list[Prompt]], labels: dict[str, dict[str, Label]], split: str
+def test_golds_say_something_on_the_tuning_instances(
+    prompts: dict[str, list[Prompt]], labels: dict[str, dict[str, Label]], split: str
 ) -> None:
-    """Every third item: all were run when the task was made. The pool's golds never saw the verifier's instance."""
-    for prompt in prompts[split][::3]:
-        label = labels[split][prompt.id]
+    interpreter = SqlInterpreter()
+    for prompt in prompts[split][::8]:
+        (reading,) = interpreter.read(prompt, [labels[split][prompt.id].target])
+        assert reading.outcome is Outcome.OK, (prompt.id, reading)
+    interpreter.close()
+
+
+@pytest.mark.parametrize("split", LABELLED_SPLITS)
+def test_golds_are_judged_right_and_are_not_empty(
+    verifier: SqlVerifier, items: dict[str, list[Item]], labels: dict[str, dict[str, Label]], split: str
+) -> None:
+    """A part of the items; `tao-bench check` judges all. The pool's golds never saw the verifier's instance."""
+    for item in items[split][::5]:
+        label = labels[split][item.prompt.id]
         assert label.target == label.gold["sql"]
-        for path in (*prompt.handles.values(), *(label.gold["databases"] if split != "pool" else ())):
-            key = runner.key(os.path.relpath(path, data) if Path(path).is_absolute() else path, label.target)
-            assert isinstance(key, tuple), f"{prompt.id} on {path}: {key}"
+        verdict = verifier.grade(item.prompt, label.gold, label.target, "stop")
+        assert (verdict.status, verdict.reason) == (Status.CORRECT, "equal"), item.prompt.id
+
+
+def test_fixtures_hold(tmp_path: Path) -> None:
+    cases = read_fixtures(FOLDER / "fixtures.jsonl", tmp_path)
+    judge = SqlVerifier(tmp_path)
+    assert len(cases) > 60 and {case["status"] for _, _, case in cases} >= {"correct", "wrong", "unparsable"}
+    for where, prompt, case in cases:
+        verdict = judge.grade(prompt, case["gold"], case["candidate"], case.get("finish_reason", "stop"))
+        wanted = (case["status"], case.get("reason", verdict.reason))
+        assert (verdict.status.value, verdict.reason) == wanted, (where, case["why"])
+    judge.close()
 
 
 SWAPPED = {exp.Sum: exp.Avg, exp.Avg: exp.Sum, exp.Max: exp.Min, exp.Min: exp.Max}
@@ -306,39 +305,38 @@ LIMITS = {"bound": 0.3}
 
 
 def test_the_verifiers_instance_tells_mutants_from_golds(
-    data: Path, runner: Runner, labels: dict[str, dict[str, Label]]
+    data: Path, verifier: SqlVerifier, items: dict[str, list[Item]], labels: dict[str, dict[str, Label]]
 ) -> None:
     same: dict[str, list[bool]] = defaultdict(list)
-    for item in read_items(data / "dev.jsonl")[::2]:
+    for item in items["dev"][::2]:
         label = labels["dev"][item.prompt.id]
-        (path,) = label.gold["databases"]
-        gold = runner.key(path, label.target)
         seen = {parse_one(label.target, read="databricks").sql("databricks")}
-        for kind, mutant in mutants(label.target, siblings(data / path)):
+        for kind, mutant in mutants(label.target, siblings(data / label.gold["databases"][0])):
             if mutant not in seen:
                 seen.add(mutant)
-                same[kind].append(runner.key(path, mutant) == gold)
+                verdict = verifier.grade(item.prompt, label.gold, mutant, "stop")
+                assert verdict.status in (Status.CORRECT, Status.WRONG), (mutant, verdict)
+                same[kind].append(verdict.status is Status.CORRECT)
     shares = {kind: sum(hits) / len(hits) for kind, hits in sorted(same.items())}
     print({kind: (len(same[kind]), round(share, 3)) for kind, share in shares.items()})
     assert len(shares) >= 10 and sum(map(len, same.values())) > 500
     assert all(share <= LIMITS.get(kind, 0.03) for kind, share in shares.items()), shares
 
 
+POLICIES = {
+    "SELECT 1": lambda prompt: "SELECT 1",
+    "count of the first table": lambda prompt: f"SELECT COUNT(*) FROM {prompt.context[0].split(' ')[0]}",
+    "first table": lambda prompt: f"SELECT * FROM {prompt.context[0].split(' ')[0]}",
+    "empty": lambda prompt: "",
+}
+
+
+@pytest.mark.parametrize("name", POLICIES)
 def test_policies_that_know_nothing_stay_under_the_floor(
-    data: Path, runner: Runner, labels: dict[str, dict[str, Label]]
+    verifier: SqlVerifier, items: dict[str, list[Item]], labels: dict[str, dict[str, Label]], name: str
 ) -> None:
-    policies = {
-        "SELECT 1": lambda item: "SELECT 1",
-        "count of the first table": lambda item: f"SELECT COUNT(*) FROM {item.prompt.context[0].split(' ')[0]}",
-        "first table": lambda item: f"SELECT * FROM {item.prompt.context[0].split(' ')[0]}",
-        "empty": lambda item: "",
-    }
-    items = [item for split in ("dev", "test") for item in read_items(data / f"{split}.jsonl")]
-    known = labels["dev"] | labels["test"]
-    for name, policy in policies.items():
-        hits = 0
-        for item in items:
-            (path,) = known[item.prompt.id].gold["databases"]
-            hits += runner.key(path, policy(item)) == runner.key(path, known[item.prompt.id].target)
-        print(name, hits, len(items))
-        assert hits / len(items) <= SPEC.chance_floor, name
+    hits = [
+        verifier.grade(i.prompt, labels["test"][i.prompt.id].gold, POLICIES[name](i.prompt), "stop").status
+        for i in items["test"][::2]
+    ]
+    assert hits.count(Status.CORRECT) / len(hits) <= SPEC.chance_floor
