@@ -17,6 +17,9 @@ from tao.prompts import Sample
 from tao.scoring.consensus import Consensus, consensus, view_weights
 from tao.scoring.gate import is_vote
 
+VERSION = "1"
+"""Part of every scored round's inputs; raise it when gate, vote or reward change for the same settings."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rewards:

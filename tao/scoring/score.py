@@ -7,11 +7,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from tao import __version__
 from tao.errors import InputError
 from tao.meaning import Interpreter, Outcome, Reading
 from tao.prompts import Prompt, Sample, pool_digest
 from tao.sampling.samples import read_samples
-from tao.scoring.combine import Rewards, Score, combine
+from tao.scoring.combine import VERSION, Rewards, Score, combine
 from tao.scoring.gate import refusal
 from tao.scoring.stats import RoundStats, round_stats
 from tao.stage import Stage, digest, file_digest
@@ -32,7 +33,7 @@ class ScoredRound:
         return round_stats(self.samples, self.scores)
 
 
-def _handles_digest(prompts: Sequence[Prompt]) -> str:
+def handles_digest(prompts: Sequence[Prompt]) -> str:
     """Content hash of all that the prompts' handles point at: other data would mean other readings."""
     known: dict[str, str] = {}
     for prompt in prompts:
@@ -117,9 +118,10 @@ def score(
         {
             "samples": file_digest(samples_path),
             "pool": pool_digest(prompts),
-            "handles": _handles_digest(prompts),
+            "handles": handles_digest(prompts),
             "interpreter": f"{interpreter.name}@{interpreter.version}",
             "rewards": asdict(rewards),
+            "code": f"{__version__}/scoring@{VERSION}",
         },
     )
     scores = dict(_complete(stage.rows(), samples))

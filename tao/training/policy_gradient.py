@@ -14,46 +14,18 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from tao.errors import InputError
 from tao.scoring.score import ScoredRound
 from tao.training.engine import arguments, isolated, load, order, run, save
 from tao.training.packing import Row, build_rows, collator, padded_work
-from tao.training.settings import Optim, Progress, TrainReport, Work, bucket
+from tao.training.settings import Objective, Optim, Progress, TrainReport, Work, bucket
 from tao.training.tokens import stop_ids
 
 if TYPE_CHECKING:
     import torch
-
-
-@dataclass(frozen=True, slots=True)
-class Objective:
-    """What is optimised.
-
-    Attributes:
-        loss: ``clipped`` or ``regression``.
-        clip_low: Ratio may fall to 1 - clip_low before a sample stops pushing (clipped).
-        clip_high: Ratio may rise to 1 + clip_high (clipped); higher than `clip_low` keeps rare answers
-            alive (DAPO's clip-higher).
-        beta: Strength of the pull to the round-start policy (regression): the target log-ratio of an
-            answer is advantage / beta nats.
-        kl: Weight of the k3 estimate of KL to the round-start policy, added per token (clipped).
-    """
-
-    loss: Literal["clipped", "regression"] = "clipped"
-    clip_low: float = 0.2
-    clip_high: float = 0.28
-    beta: float = 0.5
-    kl: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.loss not in ("clipped", "regression"):
-            raise InputError(f"unknown loss {self.loss!r}", "loss", "use clipped or regression")
-        if not 0 < self.clip_low < 1 or self.clip_high <= 0 or self.beta <= 0 or self.kl < 0:
-            raise InputError("clip_low is in (0, 1), clip_high and beta are positive, kl is not negative", "objective")
 
 
 def answer_logps(model: Any, batch: Mapping[str, Any]) -> torch.Tensor:

@@ -12,6 +12,8 @@ from tao.errors import InputError
 
 Progress = Callable[[str, int, int], None]
 """Called with the stage's name, steps done, steps in all."""
+VERSION = "1"
+"""Part of every round's inputs; raise it when training changes for the same settings."""
 BUCKET_TOK = 32
 """Lengths are padded up to a multiple of this. Few shapes keep the CPU kernels' caches small: with freely
 varying lengths a process grows by gigabytes an hour."""
@@ -59,6 +61,33 @@ class Optim:
         """Rows a forward pass: the largest divisor of `batch_size` that keeps `micro_tok`."""
         fits = max(1, self.micro_tok // max(1, longest_tok))
         return max(n for n in range(1, self.batch_size + 1) if self.batch_size % n == 0 and n <= fits)
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """What is optimised.
+
+    Attributes:
+        loss: ``clipped`` or ``regression``.
+        clip_low: Ratio may fall to 1 - clip_low before a sample stops pushing (clipped).
+        clip_high: Ratio may rise to 1 + clip_high (clipped); higher than `clip_low` keeps rare answers
+            alive (DAPO's clip-higher).
+        beta: Strength of the pull to the round-start policy (regression): the target log-ratio of an
+            answer is advantage / beta nats.
+        kl: Weight of the k3 estimate of KL to the round-start policy, added per token (clipped).
+    """
+
+    loss: Literal["clipped", "regression"] = "clipped"
+    clip_low: float = 0.2
+    clip_high: float = 0.28
+    beta: float = 0.5
+    kl: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.loss not in ("clipped", "regression"):
+            raise InputError(f"unknown loss {self.loss!r}", "loss", "use clipped or regression")
+        if not 0 < self.clip_low < 1 or self.clip_high <= 0 or self.beta <= 0 or self.kl < 0:
+            raise InputError("clip_low is in (0, 1), clip_high and beta are positive, kl is not negative", "objective")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,142 @@
+"""A run as text: what its rounds looked like without labels, what they cost, what a plan would cost."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from tao.compute import Ledger, ModelShape, forward_flop, plan_tao
+from tao.prompts import Prompt
+from tao.recipe import Recipe
+from tao.rounds import Round, TuneResult, read_round
+
+STOPPED = {
+    "rounds": "all rounds done",
+    "budget": "the next round would exceed the budget",
+    "alarm": "an alarm went off; the model before is kept",
+    "no_signal": "nothing left to train on: every prompt abstains or agrees",
+}
+CHAR_PER_TOK = 3.0
+"""Rough characters a token, for plans only: nothing is tokenised before a run is asked for."""
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A plain text table, the first column to the left, the others to the right."""
+    widths = [max(len(row[at]) for row in [header, *rows]) for at in range(len(header))]
+
+    def line(row: Sequence[str]) -> str:
+        cells = [row[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True))]
+        return "  ".join(cells).rstrip()
+
+    return "\n".join([line(header), "  ".join("-" * width for width in widths), *map(line, rows)])
+
+
+def _rounds(run: Path) -> list[Round]:
+    found: list[Round] = []
+    while (done := read_round(run / f"round-{len(found)}")) is not None:
+        found.append(done[0])
+    return found
+
+
+def render_rounds(rounds: Sequence[Round]) -> str:
+    """Label-free figures, one row a round, and the alarms."""
+    header = "round runs clusters share abstain reward top-answer length steps kl clipped".split()
+    rows = []
+    for done in rounds:
+        stats, training = done.stats, done.training
+        rows.append(
+            (
+                str(done.number),
+                f"{stats.run_rate:.0%}",
+                f"{stats.mean_clusters:.2f}",
+                f"{stats.mean_share:.2f}",
+                f"{stats.abstained:.0%}",
+                f"{stats.mean_reward:.3f}",
+                f"{stats.top_answer_share:.0%}",
+                f"{stats.mean_answer_char:.0f}",
+                f"{training.get('steps', 0):.0f}",
+                f"{training['kl']:.4f}" if "kl" in training else "-",
+                f"{training['clip_fraction']:.1%}" if "clip_fraction" in training else "-",
+            )
+        )
+    alarms = [(done.number, alarm) for done in rounds for alarm in done.alarms]
+    lines = [f"alarm in round {number}: {alarm.name} ({alarm.message})" for number, alarm in alarms]
+    return "\n".join([table(header, rows), *lines])
+
+
+def render_ledger(ledger: Ledger) -> str:
+    """Tokens and FLOPs by round and stage, work lost to kills apart."""
+    rows = [
+        (
+            f"{entry.round} {entry.stage}",
+            f"{entry.prompt_tok:,}",
+            f"{entry.completion_tok:,}",
+            f"{entry.train_tok:,}",
+            f"{entry.model_flop:.3g}",
+            f"{entry.device_flop:.3g}",
+        )
+        for entry in ledger.entries()
+    ]
+    rows.append(("tuning", "", "", "", f"{ledger.tuning_flop():.3g}", ""))
+    text = table(("round, stage", "prompt tok", "completion tok", "train tok", "model FLOP", "device FLOP"), rows)
+    lost = sum(entry.device_flop for entry in ledger.lost())
+    return text + (f"\nlost to interruptions: {lost:.3g} device FLOP" if lost else "")
+
+
+def render_run(run: Path) -> str:
+    """A finished or interrupted run."""
+    rounds = _rounds(run)
+    parts = [f"run {run}: {len(rounds)} rounds complete"]
+    if rounds:
+        parts.append(render_rounds(rounds))
+    parts.append(render_ledger(Ledger(run / "ledger.jsonl")))
+    path = run / "result.json"
+    if path.exists():
+        result = json.loads(path.read_text(encoding="utf-8"))
+        model = run / result["checkpoint"] if result["checkpoint"] else "the starting model"
+        parts.append(f"{STOPPED[result['stopped']]}\nmodel: {model}")
+    else:
+        parts.append("not finished: the same 'tao tune' command goes on")
+    return "\n\n".join(parts)
+
+
+def render_result(result: TuneResult) -> str:
+    """What a run gave."""
+    return "\n\n".join(
+        [
+            render_rounds(result.rounds),
+            f"{STOPPED[result.stopped]}; {result.tuning_flop:.3g} model FLOP\nmodel: {result.checkpoint}",
+        ]
+    )
+
+
+def render_plan(model: Path, prompts: Sequence[Prompt], recipe: Recipe, budget_flop: float | None) -> str:
+    """What a run would cost, before anything is spent."""
+    shape = ModelShape.from_config(model)
+    chars = sum(len(message.content) for prompt in prompts for message in prompt.messages) / len(prompts)
+    prompt_tok = min(chars / CHAR_PER_TOK, recipe.max_prompt_tok)
+    answer_tok = recipe.max_new_tok / 2
+    explore = plan_tao(
+        shape,
+        prompts=len(prompts),
+        prompt_tok=prompt_tok,
+        completion_tok=answer_tok,
+        samples=recipe.samples,
+        rounds=recipe.rounds,
+        views=len(recipe.mix),
+    ).explore
+    # A training row holds a prompt once and its answers behind it; imitation trains on the winners alone.
+    behind = round(answer_tok * (recipe.per_prompt if recipe.objective == "rft" else recipe.samples))
+    passes = 3 * recipe.epochs + (recipe.objective != "rft")
+    train = recipe.rounds * len(prompts) * passes * forward_flop(shape, round(prompt_tok) + behind, behind)
+    mix = ", ".join(f"{count} {name}" for name, count in recipe.counts().items())
+    lines = [
+        f"{len(prompts):,} prompts, {recipe.samples} samples each ({mix}), {recipe.rounds} rounds, {recipe.objective}",
+        f"{len(prompts) * recipe.samples * recipe.rounds:,} samples of at most {recipe.max_new_tok} tokens",
+        f"about {explore + train:.2g} model FLOP: explore {explore:.2g}, train at most {train:.2g}",
+        f"(guessed: {prompt_tok:.0f} tokens a prompt, {answer_tok:.0f} an answer; equal answers are trained on once)",
+    ]
+    if budget_flop is not None:
+        lines.append(f"budget {budget_flop:.2g} model FLOP: the first round always runs, no later one begins beyond it")
+    return "\n".join(lines)

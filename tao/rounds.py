@@ -1,0 +1,122 @@
+"""A run's records: whose folder it is, which rounds are complete, what came out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from tao.compute import Entry
+from tao.errors import InputError
+from tao.scoring.alarms import Alarm
+from tao.scoring.stats import RoundStats
+from tao.stage import folder_digest, write_atomic
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """A finished round.
+
+    Attributes:
+        number: 0-based.
+        checkpoint: The model it trained; None if it ended without training.
+        stats: Label-free figures of its samples, which come from the model of the round before.
+        alarms: What speaks against the model that sampled.
+        training: Named figures of the optimisation.
+    """
+
+    number: int
+    checkpoint: Path | None
+    stats: RoundStats
+    alarms: tuple[Alarm, ...]
+    training: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class TuneResult:
+    """What a run gave.
+
+    Attributes:
+        checkpoint: The model to deploy: the last good round's, or the starting model.
+        stopped: ``rounds`` (all done), ``budget``, ``alarm`` or ``no_signal`` (nothing to train on).
+        rounds: The rounds, including one that only raised an alarm.
+        tuning_flop: Model FLOPs charged so far, all stages.
+    """
+
+    checkpoint: Path
+    stopped: str
+    rounds: tuple[Round, ...]
+    tuning_flop: int
+
+
+def claim(out: Path, made_from: Mapping[str, Any]) -> None:
+    """Record whose folder `out` is, or check that it is this run's.
+
+    Raises:
+        InputError: The folder holds a run made from something else.
+    """
+    record = out / "recipe.json"
+    out.mkdir(parents=True, exist_ok=True)
+    if record.exists():
+        found = json.loads(record.read_text(encoding="utf-8"))
+        differing = sorted(k for k in made_from if found.get(k) != made_from[k])
+        if differing:
+            raise InputError(
+                f"this folder holds another run ({', '.join(differing)} differs)",
+                str(out),
+                "use another folder, or remove this one to start over",
+            )
+    write_atomic(record, json.dumps(made_from, sort_keys=True, ensure_ascii=False, indent=1) + "\n")
+
+
+def write_round(folder: Path, made_from: str, done: Round, entry: Entry | None) -> None:
+    """Mark a round complete. Written last: without it the stage that was cut short is owed again."""
+    body = {
+        "made_from": made_from,
+        "weights": folder_digest(done.checkpoint) if done.checkpoint else None,
+        "stats": asdict(done.stats),
+        "alarms": [asdict(alarm) for alarm in done.alarms],
+        "training": dict(done.training),
+        "entry": asdict(entry) if entry else None,
+    }
+    write_atomic(folder / "round.json", json.dumps(body, sort_keys=True, ensure_ascii=False, indent=1) + "\n")
+
+
+def read_round(folder: Path, made_from: str | None = None) -> tuple[Round, Entry | None] | None:
+    """A finished round and its ledger entry, or None if it is still owed.
+
+    Args:
+        folder: ``round-<k>``.
+        made_from: What it must have been made from; None to take it as it is.
+
+    Raises:
+        InputError: It was made from something else, or its checkpoint was altered.
+    """
+    path = folder / "round.json"
+    if not path.exists():
+        return None
+    body = json.loads(path.read_text(encoding="utf-8"))
+    checkpoint = folder / "checkpoint" if body["weights"] else None
+    intact = checkpoint is None or (checkpoint.is_dir() and folder_digest(checkpoint) == body["weights"])
+    if (made_from is not None and body["made_from"] != made_from) or not intact:
+        what = "the checkpoint was altered" if not intact else "the round was made from something else"
+        raise InputError(what, str(folder), "remove this folder and the later rounds to do them again")
+    number = int(folder.name.removeprefix("round-"))
+    found = tuple(Alarm(**alarm) for alarm in body["alarms"])
+    entry = Entry(**body["entry"]) if body["entry"] else None
+    return Round(number, checkpoint, RoundStats(**body["stats"]), found, body["training"]), entry
+
+
+def write_result(out: Path, result: TuneResult) -> None:
+    """Write ``result.json``: the model to deploy and why the run stopped."""
+    inside = result.checkpoint.is_relative_to(out)
+    body = {
+        # The starting model lies outside the run: null means that tuning kept it.
+        "checkpoint": result.checkpoint.relative_to(out).as_posix() if inside else None,
+        "stopped": result.stopped,
+        "rounds": len(result.rounds),
+        "tuning_flop": result.tuning_flop,
+    }
+    write_atomic(out / "result.json", json.dumps(body, sort_keys=True, indent=1) + "\n")

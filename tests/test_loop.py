@@ -1,0 +1,259 @@
+"""The whole loop on a toy: it learns, twice to the same bits, survives kills, keeps the last good round."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from training_toys import weights_of
+
+from tao.compute import Ledger
+from tao.errors import InputError
+from tao.loop import TuneResult, tune
+from tao.meaning import Outcome, Reading
+from tao.prompts import Message, Prompt
+from tao.recipe import Recipe, make_recipe, read_recipe
+from tao.scoring.alarms import Alarm
+
+POOL = [Prompt(f"p{i}", (Message("user", f"say {chr(97 + i)}"),)) for i in range(12)]
+RECIPE = Recipe(
+    rounds=2, samples=8, max_prompt_tok=32, max_new_tok=4, learning_rate=3e-3, batch_size=4, epochs=2, max_row_tok=64
+)
+
+
+class Toy:
+    """Accepts digits; their meaning is the digit. Everything else does not work."""
+
+    name, version = "toy", "1"
+
+    def read(self, prompt: Prompt, answers: Sequence[str]) -> list[Reading]:
+        return [Reading(Outcome.OK, a) if a.isdigit() else Reading(Outcome.INVALID) for a in answers]
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def base(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny model, taught to say 1 half of the time and 2 or x otherwise."""
+    from tao.training.settings import Optim
+    from tao.training.sft import Example, train_sft
+
+    out = tmp_path_factory.mktemp("base") / "model"
+    targets = ("1", "1", "2", "x")
+    examples = [Example(f"{p.id}{i}", p.messages, target) for p in POOL for i, target in enumerate(targets)]
+    train_sft(tiny_model, examples, Optim(learning_rate=5e-3, epochs=4, batch_size=12, max_row_tok=64), out, seed=0)
+    return out
+
+
+def run(base: Path, out: Path, recipe: Recipe = RECIPE, **kwargs: object) -> TuneResult:
+    return tune(base, POOL, Toy(), recipe, out, seed=1, **kwargs)  # type: ignore[arg-type]
+
+
+def durable(out: Path) -> dict[str, bytes]:
+    """Everything a run leaves that must not depend on when or how often it was started."""
+    skip = ("timing.jsonl", "lost.jsonl")
+    return {
+        str(p.relative_to(out)): p.read_bytes() for p in sorted(out.rglob("*")) if p.is_file() and p.name not in skip
+    }
+
+
+@pytest.fixture(scope="module")
+def finished(base: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, TuneResult]:
+    out = tmp_path_factory.mktemp("run")
+    return out, run(base, out)
+
+
+def test_it_learns_what_the_votes_say_and_more_rounds_go_on(
+    base: Path, finished: tuple[Path, TuneResult], tmp_path: Path
+) -> None:
+    out = tmp_path / "more"
+    shutil.copytree(finished[0], out)
+    before = durable(out)
+    result = run(base, out, RECIPE.model_copy(update={"rounds": 3}))
+    stats = [done.stats for done in result.rounds]
+    assert result.stopped == "rounds" and len(stats) == 3
+    assert stats[2].run_rate > stats[0].run_rate + 0.1
+    assert stats[2].mean_reward > stats[0].mean_reward + 0.1
+    assert result.rounds[0].training["steps"] > 0 and result.rounds[0].training["kl"] > 0
+    grown = ("ledger.jsonl", "result.json")
+    assert {name: body for name, body in before.items() if name not in grown}.items() <= durable(out).items()
+
+
+def test_files_and_ledger_are_complete(finished: tuple[Path, TuneResult]) -> None:
+    out, result = finished
+    assert json.loads((out / "result.json").read_text())["checkpoint"] == "round-1/checkpoint"
+    entries = Ledger(out / "ledger.jsonl").entries()
+    assert [(e.stage, e.round) for e in entries] == [("explore", 0), ("train", 0), ("explore", 1), ("train", 1)]
+    assert all(0 < e.model_flop <= e.device_flop for e in entries)
+    assert result.tuning_flop == sum(e.model_flop for e in entries)
+    assert not Ledger(out / "ledger.jsonl").lost()
+    # Discarded samples are charged too: 12 prompts, 8 samples, 1 to 4 tokens each.
+    assert entries[0].completion_tok == sum(
+        len(json.loads(line)["token_ids"]) for line in (out / "round-0" / "samples.jsonl").read_text().splitlines()
+    )
+
+
+def test_two_runs_are_bit_identical(base: Path, finished: tuple[Path, TuneResult], tmp_path: Path) -> None:
+    out, _ = finished
+    run(base, tmp_path / "again")
+    assert durable(tmp_path / "again") == durable(out)
+
+
+class Killer:
+    """Dies when a stage has been reported for the n-th time, as Ctrl-C would."""
+
+    def __init__(self, stage: str, count: int) -> None:
+        self.stage, self.left = stage, count
+
+    def __call__(self, stage: str, done: int, everything: int) -> None:
+        self.left -= stage == self.stage
+        if self.left <= 0:
+            raise KeyboardInterrupt
+
+
+def test_killed_in_every_stage_it_ends_with_the_same_bytes(
+    base: Path, finished: tuple[Path, TuneResult], tmp_path: Path
+) -> None:
+    out = tmp_path / "killed"
+    for stage, count in [("explore", 1), ("score", 5), ("train", 2), ("train", 1), ("score", 3), ("train", 1)]:
+        with pytest.raises(KeyboardInterrupt):
+            run(base, out, progress=Killer(stage, count))
+    result = run(base, out)
+    assert durable(out) == durable(finished[0])
+    assert weights_of(result.checkpoint) == weights_of(finished[1].checkpoint)
+    lost = [e for e in Ledger(out / "ledger.jsonl").lost() if e.stage == "train"]
+    assert lost and all(e.device_flop > 0 and e.model_flop == 0 for e in lost)
+    # Once finished nothing is done again: no sampler is made, no file touched.
+    before = durable(out)
+    assert run(base, out, sampler=_never).checkpoint == result.checkpoint
+    assert durable(out) == before
+
+
+def _never(folder: Path) -> object:
+    raise AssertionError(f"a finished round was sampled again from {folder}")
+
+
+def test_more_rounds_go_on_and_another_recipe_is_refused(
+    base: Path, finished: tuple[Path, TuneResult], tmp_path: Path
+) -> None:
+    out = tmp_path / "more"
+    shutil.copytree(finished[0], out)
+    with pytest.raises(InputError, match=r"another run \(recipe differs\)"):
+        run(base, out, RECIPE.model_copy(update={"samples": 4}))
+    with pytest.raises(InputError, match=r"another run \(handles, pool differs\)"):
+        tune(base, POOL[:3], Toy(), RECIPE, out, seed=1)
+    weights = out / "round-0" / "checkpoint" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x00")
+    with pytest.raises(InputError, match="checkpoint was altered"):
+        run(base, out)
+
+
+def test_a_round_over_budget_is_not_begun(base: Path, finished: tuple[Path, TuneResult], tmp_path: Path) -> None:
+    result = run(base, tmp_path / "tight", budget_flop=finished[1].tuning_flop * 0.6)
+    assert result.stopped == "budget" and len(result.rounds) == 1
+    assert result.checkpoint == tmp_path / "tight" / "round-0" / "checkpoint"
+    assert weights_of(result.checkpoint) == weights_of(finished[0] / "round-0" / "checkpoint")
+
+
+@pytest.mark.parametrize("watch", [True, False])
+def test_an_alarm_keeps_the_model_before_the_one_that_raised_it(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, watch: bool
+) -> None:
+    """Round 1's samples come from the model of round 0: if they alarm, that model is not the result."""
+    monkeypatch.setattr("tao.loop.alarms", lambda history: [Alarm("one_answer", "!")] if len(history) == 2 else [])
+    result = run(base, tmp_path / "run", RECIPE.model_copy(update={"watch": watch, "epochs": 1}))
+    assert result.stopped == ("alarm" if watch else "rounds")
+    assert result.checkpoint == (base if watch else tmp_path / "run" / "round-1" / "checkpoint")
+    assert (result.rounds[1].checkpoint is None) is watch
+
+
+def test_without_any_trusted_vote_the_model_is_kept(base: Path, tmp_path: Path) -> None:
+    class Deaf(Toy):
+        def read(self, prompt: Prompt, answers: Sequence[str]) -> list[Reading]:
+            return [Reading(Outcome.UNSCORED)] * len(answers)
+
+    result = tune(base, POOL, Deaf(), RECIPE, tmp_path / "run", seed=1)
+    assert (result.stopped, result.checkpoint, len(result.rounds)) == ("no_signal", base, 1)
+    assert result.rounds[0].stats.unscored == 96
+
+
+def test_unscored_samples_get_no_gradient(base: Path, finished: tuple[Path, TuneResult], tmp_path: Path) -> None:
+    """Weights are those of a round in which the unscored samples had never been drawn."""
+    from tao.sampling.samples import read_samples
+    from tao.scoring.combine import Rewards, combine
+    from tao.scoring.score import ScoredRound
+    from tao.training.policy_gradient import train_policy_gradient
+    from tao.training.settings import Objective
+
+    groups = read_samples(finished[0] / "round-0" / "samples.jsonl")
+
+    def reading(answer: str | None) -> Reading:
+        return Reading(Outcome.UNSCORED) if answer == "2" else Toy().read(POOL[0], [answer or "?"])[0]
+
+    every, scored_only = {}, {}
+    for name, group in groups.items():
+        every[name] = group
+        scored_only[name] = [s for s in group if reading(s.answer).outcome is not Outcome.UNSCORED]
+    assert sum(map(len, scored_only.values())) < sum(map(len, every.values()))
+    weights = []
+    for at, samples in enumerate((every, scored_only)):
+        scores = {n: combine(g, [reading(s.answer) for s in g], Rewards()) for n, g in samples.items()}
+        out = tmp_path / str(at)
+        train_policy_gradient(base, ScoredRound(POOL, samples, scores), Objective(), RECIPE.optim(), out, seed=0)
+        weights.append(weights_of(out))
+    assert weights[0] == weights[1]
+
+
+def test_rft_runs_through_the_same_loop(base: Path, tmp_path: Path) -> None:
+    result = run(base, tmp_path / "rft", RECIPE.model_copy(update={"objective": "rft", "rounds": 1}))
+    assert result.stopped == "rounds" and result.rounds[0].training["rows"] <= 12
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"round": 3}, "unknown field 'round' \\(did you mean 'rounds'\\?\\)"),
+        ({"samples": 1}, "samples"),
+        ({"mix": {"few_shot": 1}}, "'few_shot' is none of direct"),
+        ({"mix": {}}, "at least one strategy"),
+        ({"samples": 2, "mix": {"direct": 1, "plan": 1, "reorder": 1}}, "3 strategies"),
+        ({"runs": 0.9}, "ordered"),
+        ({"objective": "dpo"}, "objective"),
+    ],
+)
+def test_bad_recipes_are_refused_with_a_reason(fields: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        make_recipe(fields)
+
+
+def test_recipes_are_read_from_yaml(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text("rounds: 5\nmix: {direct: 2, reorder: 1}\nsamples: 8\n")
+    recipe = read_recipe(path)
+    assert (recipe.rounds, recipe.counts()) == (5, {"direct": 5, "reorder": 3})
+    path.write_text("")
+    assert read_recipe(path) == Recipe()
+    for text, message in [("- 1", "a mapping"), ("{", "not YAML")]:
+        path.write_text(text)
+        with pytest.raises(InputError, match=message):
+            read_recipe(path)
+
+
+@pytest.mark.parametrize("samples", range(3, 20))
+def test_the_mix_is_shared_out_exactly(samples: int) -> None:
+    counts = Recipe(samples=samples, mix={"direct": 5, "plan": 1, "reorder": 2}).counts()
+    assert sum(counts.values()) == samples and min(counts.values()) >= 1
+
+
+def test_settings_reach_the_stages() -> None:
+    recipe = Recipe(kl=0.1, clip_low=0.1, clip_high=0.3, learning_rate=1e-3, consensus_floor=0.6, by_view=False)
+    loss: Callable[[], object] = recipe.loss
+    assert dataclasses.asdict(loss())["kl"] == 0.1  # type: ignore[call-overload]
+    assert recipe.optim().learning_rate == 1e-3
+    assert (recipe.rewards().consensus_floor, recipe.rewards().by_view) == (0.6, False)
+    assert Recipe(objective="rft").loss() is None
