@@ -9,7 +9,8 @@ from tiny_task import write_jsonl, write_task
 from tao.errors import InputError
 from tao_bench.check import check_answer_in_prompt, check_task, policies, run_check, thin
 from tao_bench.fixtures import read_fixtures
-from tao_bench.registry import load_task
+from tao_bench.registry import load_task, task_dirs
+from tao_bench.task import read_spec
 
 
 @pytest.fixture
@@ -144,3 +145,9 @@ def test_policies_use_the_training_split_only(folder):
     assert (
         "commonest target" not in known and known["prompt echo"](task.pool()[0]) == task.pool()[0].messages[-1].content
     )
+
+
+@pytest.mark.parametrize("name", sorted(name for name, path in task_dirs().items() if not read_spec(path).needs))
+def test_tasks_that_make_their_own_data_are_green(name, tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("TAO_BENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
+    assert [finding for finding in check_task(load_task(name), sample=30) if not finding.ok] == []
