@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+FROZEN = {"model": "aaaaaaaaaaaa", "generator": "bbbbbbbbbbbb", "splits": "cccccccccccc", "verifier": "dddddddddddd"}
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -26,6 +28,8 @@ class Plan:
     tuned_tok: float = 1.0
     """Answer length of tuned models relative to base."""
     options: dict[str, object] = field(default_factory=dict)
+    drift: tuple[str, ...] = ()
+    """What differs from the frozen versions."""
 
 
 COLLAPSE = Plan(tao=((4, 1, 0.2), (8, 2, 0.38), (16, 3, 0.3), (32, 4, -0.05)))
@@ -55,7 +59,9 @@ def build(folder: Path, plan: Plan = Plan(), seed: int = 0) -> Path:
                     "arm_options": {"samples": budget[0], "rounds": budget[1]} if budget else dict(plan.options),
                     "labels_base": 0, "labels_arm": labels, "labels_dev": 200 if arm in ("sft", "tao") else 0,
                     "budget": {"samples_per_prompt": budget[0], "rounds": budget[1]} if budget else None,
-                    "inference_samples": votes, "frozen": "0123456789ab", "uses_labels": labels > 0,
+                    "inference_samples": votes, "frozen": FROZEN, "frozen_id": "0123456789ab",
+                    "frozen_drift": list(plan.drift),
+                    "uses_labels": labels > 0, "model": "reference", "eval": {"split": "test", "limit": None},
                     "versions": {"tao-bench": "0.1.0", "torch": "2.13.0", "trl": "1.16.0"},
                 }
             )  # fmt: skip

@@ -27,7 +27,7 @@ from tao_bench.stats import (
 )
 from tao_bench.verify.verdict import Status
 
-BUDGET_OPTIONS = frozenset({"samples", "rounds", "seed"})
+BUDGET_OPTIONS = frozenset({"samples", "rounds", "budget_flop", "seed"})
 LONGER = 1.1
 """Mean answer length, relative to base, from which a gain is flagged as bought at inference."""
 MALFORMED = (Status.UNPARSABLE, Status.TRUNCATED, Status.TIMEOUT)

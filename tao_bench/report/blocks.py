@@ -46,7 +46,7 @@ class Finding:
 
     question: str
     answer: str
-    """Yes, No, Not shown, or a figure."""
+    """Yes, No, Not shown, Absent, or a figure."""
     text: str
 
 

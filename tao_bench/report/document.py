@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from tao_bench.report import tables
 from tao_bench.report.analysis import TaskReport
 from tao_bench.report.blocks import Block, Document, Examples, Findings, Picture, Section, Table, Text, Value
-from tao_bench.report.load import Results
+from tao_bench.report.load import Cell, Results
 from tao_bench.report.words import findings
 
 
@@ -43,13 +43,13 @@ def build(
     sections.append(Section("Provenance", (_provenance(results), Text(_how_to(results)))))
     return Document(
         title=f"{results.experiment}: base, SFT and TAO",
-        lead=_lead(reports),
+        lead=_lead(results, reports),
         sections=tuple(sections),
         foot="Made by tao-bench from stored rows; nothing here is typed by hand.",
     )
 
 
-def _lead(reports: Sequence[TaskReport]) -> str:
+def _lead(results: Results, reports: Sequence[TaskReport]) -> str:
     parts = []
     for report in reports:
         missing = [
@@ -63,9 +63,25 @@ def _lead(reports: Sequence[TaskReport]) -> str:
             if not there
         ]
         absent = f" (absent: {', '.join(missing)})" if missing else ""
-        parts.append(f"{report.task}, {report.n_items:,} items in {report.n_clusters:,} clusters{absent}")
+        split = _split(results, report.task)
+        parts.append(f"{report.task}, {report.n_items:,} {split}items in {report.n_clusters:,} clusters{absent}")
     rule = "The headline arm is the TAO arm with the most seeds, then the largest budget; the rule looks at no result."
-    return f"Tasks: {'; '.join(parts)}. {rule}"
+    drift = [f"{task} ({', '.join(found)})" for task, found in _drift(results).items() if found]
+    apart = f" Not what was frozen: {'; '.join(drift)}; these results stand apart." if drift else ""
+    return f"Tasks: {'; '.join(parts)}. {rule}{apart}"
+
+
+def _split(results: Results, task: str) -> str:
+    """'test ' or 'dev ', as the cells say; '' where they do not."""
+    found = {
+        str(c.raw["eval"]["split"]) for c in results.cells if c.task == task and isinstance(c.raw.get("eval"), dict)
+    }
+    return f"{found.pop()} " if len(found) == 1 else ""
+
+
+def _drift(results: Results) -> dict[str, list[str] | None]:
+    """Task to what differs from the frozen versions; None where nothing was frozen or recorded."""
+    return {cell.task: cell.raw.get("frozen_drift") for cell in results.cells}
 
 
 def _head(report: TaskReport, figure: str | None, unit: tuple[float, str]) -> tuple[Block, ...]:
@@ -104,17 +120,32 @@ def _provenance(results: Results) -> Table:
     for cell in results.cells:
         for name, version in cell.versions.items():
             versions.setdefault(name, set()).add(str(version))
-    frozen = {cell.task: results.rows[cell.id][0].frozen for cell in results.cells}
+    frozen = {cell.task: _frozen(results, cell) for cell in results.cells}
     facts = [
         ("Experiment", results.experiment),
         ("Command", f"tao-bench run {results.experiment}"),
         ("Cells", f"{len(results.cells):,}"),
         ("Seeds", ", ".join(str(s) for s in sorted({cell.seed for cell in results.cells}))),
-        ("Frozen (model, generator, split, verifier)", ", ".join(f"{task}: {hash_}" for task, hash_ in frozen.items())),
+        ("Model", ", ".join(dict.fromkeys(str(c.raw["model"]) for c in results.cells if "model" in c.raw)) or "–"),
+        *((f"Frozen, {task}", text) for task, text in frozen.items()),
         ("Versions", ", ".join(f"{n} {' or '.join(sorted(v))}" for n, v in sorted(versions.items())) or "not recorded"),
         ("Hardware", _hosts(results)),
     ]
     return Table(("Fact", "Value"), tuple((Value(name), Value(value)) for name, value in facts), words=True)
+
+
+def _frozen(results: Results, cell: Cell) -> str:
+    """Hashes of model, generator, splits and verifier, and whether they are those that were frozen."""
+    parts = cell.raw.get("frozen")
+    named = ", ".join(f"{k} {v}" for k, v in parts.items()) if isinstance(parts, dict) else ""
+    drift = cell.raw.get("frozen_drift")
+    if "frozen_drift" not in cell.raw:
+        state = ""
+    elif drift is None:
+        state = "nothing was frozen"
+    else:
+        state = f"differs from what was frozen: {', '.join(drift)}" if drift else "as frozen"
+    return "; ".join(text for text in (results.rows[cell.id][0].frozen, named, state) if text)
 
 
 def _hosts(results: Results) -> str:

@@ -12,6 +12,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tao_bench.report.analysis import ArmReport, Curve, TaskReport
 from tao_bench.report.words import labels_text, percent, unit_of
 from tao_bench.stats import Estimate
@@ -141,15 +143,15 @@ def _scale(reports: Sequence[TaskReport]) -> tuple[float, str]:
 
 
 def _limits(reports: Sequence[TaskReport]) -> tuple[float, float]:
-    """Y range over everything drawn, with room, inside 0-100."""
+    """Y range over everything drawn, with room for names above and below."""
     lows, highs = [], []
     for report in reports:
         for arm in report.arms:
             lows += [arm.accuracy.low, *arm.scores.seed_means.tolist()]
             highs += [arm.accuracy.high, *arm.scores.seed_means.tolist()]
     low, high = 100 * min(lows), 100 * max(highs)
-    room = max(2.0, 0.06 * (high - low))
-    return max(0.0, low - room), min(100.0 if high <= 97 else 102.0, high + room)
+    room = max(2.0, 0.07 * (high - low))
+    return max(-4.0, low - room), min(105.0, high + room)
 
 
 def _compute_panel(axis: Any, report: TaskReport, scale: float, unit: str) -> None:
@@ -163,13 +165,25 @@ def _compute_panel(axis: Any, report: TaskReport, scale: float, unit: str) -> No
     for arm in sft:
         at = (arm.flop / scale, 100 * arm.accuracy.value)
         _note(axis, f"{arm.labels:,}", at, (5, -11), SFT)
-        if arm is sft[-1]:
-            _note(axis, f"SFT {percent(arm.accuracy.value)}", at, (-7, 6), SFT, strong=True)
+    if sft:
+        _name_sft(axis, sft[-1], report.curve, scale)
     if report.curve is not None:
         _curve(axis, report.curve.arms, scale, TAO)
     axis.set_xscale("log")
     _log_ticks(axis, [arm.flop / scale for arm in report.arms if arm.flop > 0])
     axis.set_xlabel(f"tuning compute, {unit} (model FLOPs, log scale)")
+
+
+def _name_sft(axis: Any, last: ArmReport, curve: Curve | None, scale: float) -> None:
+    """The name of the SFT curve at its end, on the side where TAO's curve is not."""
+    at = (last.flop / scale, 100 * last.accuracy.value)
+    text = f"SFT {percent(last.accuracy.value)}"
+    rival = -1.0
+    if curve is not None:
+        logs = [math.log(arm.flop) for arm in curve.arms if arm.flop > 0]
+        means = [arm.accuracy.value for arm in curve.arms if arm.flop > 0]
+        rival = float(np.interp(math.log(last.flop), logs, means)) if logs else -1.0
+    _note(axis, text, at, (-7, 6) if last.accuracy.value >= rival else (7, -22), SFT, strong=True)
 
 
 def _level_line(axis: Any, est: Estimate, colour: str) -> None:

@@ -153,7 +153,7 @@ def _trend(report: TaskReport, unit: tuple[float, str]) -> Finding:
     if fell:
         answer = "No, it falls" if peak is curve.arms[0] else "No, it rises and then falls"
     else:
-        answer = "Yes" if est.low > 0 else "No, it falls" if est.high < 0 else "Flat within the interval"
+        answer = "Yes" if est.low > 0 else "No, it falls" if est.high < 0 else "Not shown, flat within the interval"
     return Finding(question, answer, text + _seed_words(est))
 
 
