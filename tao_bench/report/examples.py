@@ -42,7 +42,7 @@ TextSource = Callable[[str, bool], TaskTexts]
 def registry_texts(task: str, full: bool) -> TaskTexts:
     """Questions and golds of a task that is installed here."""
     from tao_bench.registry import load_task, task_folder
-    from tao_bench.task import LABELLED_SPLITS, read_labels, read_spec
+    from tao_bench.task import Split, read_labels, read_spec
 
     name = task.partition("@")[0]
     try:
@@ -53,7 +53,8 @@ def registry_texts(task: str, full: bool) -> TaskTexts:
         if "@" in task and found.version_name != task:
             return TaskTexts({}, f"{found.version_name} is installed here, not {task}")
         texts: dict[str, ItemText] = {}
-        for split in LABELLED_SPLITS:
+        evaluated: tuple[Split, ...] = ("dev", "test")
+        for split in evaluated:
             labels = read_labels(found.data, split)
             for item in found.items(split):
                 texts[item.prompt.id] = ItemText(item.prompt.messages[-1].content, labels[item.prompt.id].target)
