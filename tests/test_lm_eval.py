@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 from dataclasses import replace
 
 import numpy
@@ -12,7 +13,7 @@ from tiny_task import write_task
 
 from tao.errors import InputError
 from tao.prompts import Message
-from tao_bench.lm_eval_export import export_task, run_lm_eval, task_name
+from tao_bench.lm_eval_export import evaluate_folder, export_lm_eval, export_task, run_lm_eval, task_name
 from tao_bench.registry import load_task
 from tao_bench.task import read_labels
 from tao_bench.verify.verdict import Status
@@ -155,3 +156,42 @@ def test_a_conversation_is_refused_before_anything_runs(task, monkeypatch):
     monkeypatch.setattr(type(task), "items", lambda self, split: [replace(items[0], prompt=longer)])
     with pytest.raises(InputError, match=r"one user message"):
         export_task(task, "test", task.verifier())
+
+
+def test_a_model_folder_is_evaluated_on_the_very_prompt_it_is_deployed_with(task, tiny_model, monkeypatch):
+    from lm_eval.models.huggingface import HFLM
+    from transformers import AutoTokenizer
+
+    fed = []
+    generate = HFLM._model_generate
+
+    def spy(self, context, *args, **kwargs):
+        fed.extend(row.tolist() for row in context)
+        return generate(self, context, *args, **kwargs)
+
+    monkeypatch.setattr(HFLM, "_model_generate", spy)
+    results, verdicts = evaluate_folder(task, tiny_model, limit=2, batch_size=1)
+    items = task.items("test")[:2]
+    assert set(verdicts) == {item.prompt.id for item in items}
+    assert 0 <= results["results"][task_name(task, "test")]["correct,none"] <= 1
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model)
+    expected = [tokenizer.encode(chat(item.prompt), add_special_tokens=False) for item in items]
+    assert sorted(fed) == sorted(expected)
+
+
+def test_the_command_prints_accuracy_and_stores_verdicts(task, tiny_model, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("TAO_BENCH_TASKS", str(task.folder))
+    out = tmp_path / "verdicts.jsonl"
+    assert export_lm_eval("tiny", str(tiny_model), limit=1, out=str(out)) == 0
+    assert "tao_bench_tiny_1_test: correct " in capsys.readouterr().out
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [row["item"] for row in rows] == [task.items("test")[0].prompt.id]
+    assert rows[0]["status"] in {status.value for status in Status}
+
+
+def test_a_tokenizer_without_chat_template_is_refused(task, tiny_model, tmp_path):
+    bare = tmp_path / "bare"
+    shutil.copytree(tiny_model, bare)
+    (bare / "chat_template.jinja").unlink()
+    with pytest.raises(InputError, match="no chat template"):
+        evaluate_folder(task, bare)
