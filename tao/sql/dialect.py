@@ -205,6 +205,8 @@ def surface_fault(sql: str, tokens: Sequence[Any], columns: Collection[str] = ()
         elif kind == "COMMA":
             if stack:
                 stack[-1].starts.append(i + 1)
+            if i < last and words[i + 1] == "FROM":
+                fault = _syntax("parse", "syntax error near FROM (a comma too many)")
         elif kind == "ORDER_BY":
             if stack and stack[-1].name and not _is_subquery(stack[-1], words):
                 fault = _dialect("order_in_call", f"function {stack[-1].name} takes no ORDER BY, use WITHIN GROUP")
@@ -324,6 +326,8 @@ def _limit(words: Sequence[str], kinds: Sequence[str], i: int) -> Fault | None:
         return _dialect("limit", "LIMIT takes one number, use LIMIT n OFFSET m")
     if i >= 2 and words[i - 2] == "OFFSET":
         return _dialect("limit", "OFFSET comes after LIMIT")
+    if i + 1 < len(words) and kinds[i + 1] == "NUMBER" and not words[i + 1].isdigit():
+        return _dialect("limit", "LIMIT takes a whole number")
     return None
 
 
@@ -341,6 +345,10 @@ def _operator(words: Sequence[str], kinds: Sequence[str], i: int) -> Fault | Non
     if i and kinds[i - 1] in ("VAR", "IDENTIFIER", "STRING", "NUMBER", "R_PAREN"):
         return _dialect("operator", f"no operator {words[i]}")
     return None
+
+
+def _literal(words: Sequence[str], kinds: Sequence[str], i: int) -> Fault | None:
+    return _dialect("literal", "strings have no prefix but r")
 
 
 def _always(words: Sequence[str], kinds: Sequence[str], i: int) -> Fault | None:
@@ -387,4 +395,5 @@ _KIND_CHECKS = {
     "GLOB": _always,
     "SIMILAR_TO": _always,
     "DSTAR": _always,
+    "NATIONAL_STRING": _literal,
 }

@@ -66,8 +66,13 @@ _CASTING = {
 _SAME_MEANING = {"std": "stddev", "some": "bool_or", "every": "bool_and", "try_sum": "sum", "try_avg": "avg"}
 
 
+_ONE_ARGUMENT = frozenset(("try_to_date", "try_to_timestamp", "to_timestamp_ntz", "to_timestamp_ltz"))
+
+
 def _anonymous(node: exp.Expr) -> None:
     name = node.name.lower()
+    if name in _ONE_ARGUMENT and len(node.expressions) != 1:
+        raise _not_emulated(f"function {name} with a pattern")
     if name in MACRO_OF:
         node.set("this", MACRO_OF[name])
     elif name in _SAME_MEANING:

@@ -194,7 +194,7 @@ class Engine:
             with self._lock:
                 self._running = (cursor, time.process_time())
             try:
-                cursor.execute(statements[0])
+                cursor.execute(sql)
                 raw = cursor.fetchmany(self._limits.rows + 1)
             finally:
                 with self._lock:

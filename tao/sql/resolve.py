@@ -17,54 +17,23 @@ from sqlglot.dialects.databricks import Databricks
 from tao.sql.dialect import Family, functions
 from tao.sql.emulate import REWRITES
 from tao.sql.instance import Schema
+from tao.sql.kinds import (
+    CAST_KINDS,
+    DATES,
+    NUMERIC,
+    RESULTS,
+    SAME_AS_FIRST,
+    cast_node,
+    common_kind,
+    match_kinds,
+)  # fmt: skip
 from tao.sql.scope import Kind, Outputs, Scope, Tables, as_columns, check_distinct_order, refuse
 
-NUMERIC = frozenset(("INT", "DOUBLE"))
-_DATES = frozenset(("DATE", "TIMESTAMP"))
-_CASTS = {
-    "INT": "INT", "BIGINT": "INT", "SMALLINT": "INT", "TINYINT": "INT", "DOUBLE": "DOUBLE", "FLOAT": "DOUBLE",
-    "DECIMAL": "DOUBLE", "TEXT": "STRING", "VARCHAR": "STRING", "CHAR": "STRING", "DATE": "DATE",
-    "TIMESTAMP": "TIMESTAMP", "TIMESTAMPTZ": "TIMESTAMP", "TIMESTAMPLTZ": "TIMESTAMP", "TIMESTAMPNTZ": "TIMESTAMP",
-    "BOOLEAN": "BOOLEAN",
-}  # fmt: skip
-_RESULTS: dict[type[exp.Expr], Kind] = {
-    **dict.fromkeys((exp.Count, exp.CountIf, exp.Length, exp.Year, exp.Month, exp.Day, exp.Quarter, exp.Hour), "INT"),
-    **dict.fromkeys((exp.DayOfWeek, exp.DayOfMonth, exp.DayOfYear, exp.Extract, exp.DateDiff, exp.TsOrDsDiff), "INT"),
-    **dict.fromkeys((exp.RowNumber, exp.Rank, exp.DenseRank, exp.IntDiv, exp.StrPosition, exp.Floor), "INT"),
-    **dict.fromkeys((exp.Div, exp.Avg, exp.Stddev, exp.Variance, exp.Sqrt, exp.Median, exp.Pow, exp.Ln), "DOUBLE"),
-    **dict.fromkeys((exp.Upper, exp.Lower, exp.Concat, exp.Substring, exp.Left, exp.Right, exp.Trim), "STRING"),
-    **dict.fromkeys((exp.DPipe, exp.TimeToStr, exp.Replace, exp.Initcap, exp.GroupConcat, exp.Pad), "STRING"),
-    **dict.fromkeys((exp.CurrentDate, exp.TsOrDsToDate, exp.LastDay, exp.TsOrDsAdd, exp.DateAdd), "DATE"),
-    **dict.fromkeys((exp.CurrentTimestamp, exp.TimestampTrunc, exp.StrToTime), "TIMESTAMP"),
-    exp.DateTrunc: "DATE",
-    exp.StrToDate: "DATE",
-    exp.Boolean: "BOOLEAN",
-}
-_SAME_AS_FIRST: tuple[type[exp.Expr], ...] = (
-    exp.Paren,
-    exp.Min,
-    exp.Max,
-    exp.AnyValue,
-    exp.First,
-    exp.Last,
-    exp.Distinct,
-    exp.Filter,
-    exp.Lag,
-)
-_SAME_AS_FIRST += (exp.Lead, exp.FirstValue, exp.LastValue, exp.Abs, exp.Round, exp.Neg, exp.Nullif, exp.Ordered)
 _COMPARISONS = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.NullSafeEQ, exp.NullSafeNEQ)
-_TEXT_FIRST: tuple[type[exp.Expr], ...] = (
-    exp.Upper,
-    exp.Lower,
-    exp.Length,
-    exp.Trim,
-    exp.Substring,
-    exp.Left,
-    exp.Right,
-    exp.Replace,
-    exp.Pad,
+_TEXT_FIRST = (
+    *(exp.Upper, exp.Lower, exp.Length, exp.Trim, exp.Substring, exp.Left, exp.Right, exp.Replace, exp.Pad),
+    *(exp.Initcap, exp.StartsWith, exp.EndsWith, exp.StrPosition, exp.Reverse, exp.Split),
 )
-_TEXT_FIRST += (exp.Initcap, exp.StartsWith, exp.EndsWith, exp.StrPosition, exp.Reverse, exp.Split)
 _LIKES = (exp.Like, exp.ILike, exp.RegexpLike)
 _SUMS = (exp.Sum, exp.Avg, exp.Stddev, exp.StddevPop, exp.StddevSamp, exp.Variance, exp.VariancePop, exp.Median)
 _CLAUSES = frozenset(
@@ -86,19 +55,11 @@ def children(node: exp.Expr) -> Iterator[exp.Expr]:
     return iter(found)
 
 
-def _cast(node: exp.Expr, to: str) -> None:
-    node.replace(exp.Cast(this=node.copy(), to=exp.DataType.build(to)))
-
-
 def _check_clauses(node: exp.Expr, allowed: frozenset[str]) -> None:
     for clause, value in node.args.items():
         if value and clause not in allowed:
             family = Family.EMULATOR if clause in _NOT_EMULATED else Family.DIALECT
             raise refuse("clause", f"the clause {clause.strip('_').upper()} is not allowed", family)
-
-
-def _is_text_literal(node: exp.Expr) -> bool:
-    return isinstance(node, exp.Literal) and bool(node.is_string)
 
 
 class Resolver:
@@ -156,6 +117,8 @@ class Resolver:
         scope = Scope(ctes, outer)
         args = node.args
         _check_clauses(node, _CLAUSES)
+        if args.get("distinct") is not None and args["distinct"].args.get("on") is not None:
+            raise refuse("clause", "no DISTINCT ON, use ROW_NUMBER")
         if args.get("from_") is not None:
             self._source(args["from_"].this, scope)
         for join in args.get("joins") or ():
@@ -275,8 +238,8 @@ class Resolver:
             return outputs[0][1] if outputs else None
         else:
             kinds = [self._visit(child, scope) for child in children(node)]
-            same = isinstance(node, _SAME_AS_FIRST) and kinds
-            kind = kinds[0] if same else _RESULTS.get(type(node))
+            same = isinstance(node, SAME_AS_FIRST) and kinds
+            kind = kinds[0] if same else RESULTS.get(type(node))
         rewrite = REWRITES.get(type(node))
         if rewrite is not None:
             rewrite(node)
@@ -305,14 +268,14 @@ class Resolver:
 
     def _to_type(self, node: exp.Cast, scope: Scope) -> Kind:
         source = self._visit(node.this, scope)
-        target = _CASTS.get(node.to.this.name)
+        target = CAST_KINDS.get(node.to.this.name)
         if target == "INT" and source == "DOUBLE":  # Databricks cuts the fraction off, DuckDB rounds
             node.this.replace(exp.Anonymous(this="trunc", expressions=[node.this.copy()]))
         return target
 
     def _to_char(self, node: exp.ToChar, scope: Scope) -> Kind:
         """TO_CHAR of a date is DATE_FORMAT; of a number it is not emulated."""
-        if self._visit(node.this, scope) not in _DATES or not isinstance(node.args.get("format"), exp.Literal):
+        if self._visit(node.this, scope) not in DATES or not isinstance(node.args.get("format"), exp.Literal):
             raise refuse("not_emulated", "TO_CHAR of a number is not emulated", Family.EMULATOR)
         pattern = Databricks.format_time(node.args["format"])
         text = exp.TimeToStr(this=exp.cast(node.this.copy(), "TIMESTAMP"), format=pattern)
@@ -322,7 +285,7 @@ class Resolver:
 
     def _unix(self, node: exp.StrToUnix, scope: Scope) -> Kind:
         """UNIX_TIMESTAMP of a date or timestamp needs no parsing."""
-        if self._visit(node.this, scope) in _DATES:
+        if self._visit(node.this, scope) in DATES:
             node.replace(exp.Anonymous(this="epoch", expressions=[exp.cast(node.this.copy(), "TIMESTAMP")]))
         return "INT"
 
@@ -331,7 +294,7 @@ class Resolver:
         if isinstance(right, (exp.Any, exp.All)):
             raise refuse("operator", "no comparison with ANY or ALL of a subquery")
         kinds = [self._visit(node.this, scope), self._visit(right, scope)]
-        _match([node.this, node.expression], kinds)
+        match_kinds([node.this, node.expression], kinds)
         return "BOOLEAN"
 
     def _in(self, node: exp.In, scope: Scope) -> Kind:
@@ -342,17 +305,17 @@ class Resolver:
             self._visit(node.args["query"], scope)
         else:
             kinds += [self._visit(item, scope) for item in list(node.expressions)]
-            _match([node.this, *node.expressions], kinds)
+            match_kinds([node.this, *node.expressions], kinds)
         return "BOOLEAN"
 
     def _between(self, node: exp.Between, scope: Scope) -> Kind:
         kinds = [self._visit(node.args[key], scope) for key in ("this", "low", "high")]
-        _match([node.args[key] for key in ("this", "low", "high")], kinds)
+        match_kinds([node.args[key] for key in ("this", "low", "high")], kinds)
         return "BOOLEAN"
 
     def _like(self, node: exp.Expr, scope: Scope) -> Kind:
         if self._visit(node.this, scope) not in ("STRING", None):
-            _cast(node.this, "TEXT")
+            cast_node(node.this, "TEXT")
         self._visit(node.args["expression"], scope)
         return "BOOLEAN"
 
@@ -370,40 +333,47 @@ class Resolver:
         kinds = [self._visit(node.this, scope), self._visit(node.args["expression"], scope)]
         sides = [node.this, node.expression]
         known = set(kinds)
-        if known <= _DATES and isinstance(node, exp.Sub):
+        if known <= DATES and isinstance(node, exp.Sub):
             raise refuse("date_minus_date", "a date minus a date is an interval, use DATEDIFF")
         if "BOOLEAN" in known and known & {*NUMERIC, "STRING"}:
             raise refuse("type_mismatch", "no arithmetic with a BOOLEAN")
         if kinds == ["STRING", "STRING"]:
             raise refuse("type_mismatch", "no arithmetic with two STRINGs")
-        if known & _DATES:
+        if known & DATES:
             return "DATE" if "DATE" in known and known & {"DATE", "INT"} else None
         for side, kind in zip(sides, kinds, strict=True):
             if kind == "STRING":
-                _cast(side, "DOUBLE" if "DOUBLE" in known else "BIGINT")
+                cast_node(side, "DOUBLE" if "DOUBLE" in known else "BIGINT")
         if isinstance(node, exp.Div):
             return "DOUBLE"
         if isinstance(node, exp.IntDiv) or known == {"INT"}:
             return "INT"
         return "DOUBLE" if known <= {"INT", "DOUBLE", "STRING"} else None
 
+    def _count(self, node: exp.Count, scope: Scope) -> Kind:
+        if isinstance(node.this, exp.Column) and isinstance(node.this.this, exp.Star):
+            raise refuse("count_star", "count takes * or expressions, not a table's *")
+        for child in children(node):
+            self._visit(child, scope)
+        return "INT"
+
     def _sum(self, node: exp.Expr, scope: Scope) -> Kind:
         kinds = [self._visit(child, scope) for child in children(node)]
         kind = kinds[0] if kinds else None
         name = node.sql_name()
-        if kind == "BOOLEAN" or kind in _DATES:
+        if kind == "BOOLEAN" or kind in DATES:
             raise refuse("type_mismatch", f"function {name} takes numbers, not {kind}")
         if kind == "STRING":
             inner = node.this.expressions[0] if isinstance(node.this, exp.Distinct) else node.this
-            _cast(inner, "DOUBLE")
+            cast_node(inner, "DOUBLE")
         return "INT" if isinstance(node, exp.Sum) and kind == "INT" else "DOUBLE"
 
     def _text_function(self, node: exp.Expr, scope: Scope) -> Kind:
         for child in children(node):
             kind = self._visit(child, scope)
             if child is node.this and kind not in ("STRING", None):
-                _cast(child, "TEXT")
-        return _RESULTS.get(type(node))
+                cast_node(child, "TEXT")
+        return RESULTS.get(type(node))
 
     def _case(self, node: exp.Case, scope: Scope) -> Kind:
         subject = node.args.get("this")
@@ -415,14 +385,14 @@ class Resolver:
             kinds.append(self._visit(branch.args["true"], scope))
         if node.args.get("default") is not None:
             kinds.append(self._visit(node.args["default"], scope))
-        return _common(kinds)
+        return common_kind(kinds)
 
     def _if(self, node: exp.If, scope: Scope) -> Kind:
         self._condition(node.this, scope)
-        return _common([self._visit(node.args[key], scope) for key in ("true", "false") if node.args.get(key)])
+        return common_kind([self._visit(node.args[key], scope) for key in ("true", "false") if node.args.get(key)])
 
     def _first_known(self, node: exp.Expr, scope: Scope) -> Kind:
-        return _common([self._visit(child, scope) for child in children(node)])
+        return common_kind([self._visit(child, scope) for child in children(node)])
 
     def _window(self, node: exp.Window, scope: Scope) -> Kind:
         function = node.this.this if isinstance(node.this, (exp.IgnoreNulls, exp.RespectNulls)) else node.this
@@ -449,28 +419,6 @@ class Resolver:
         return None
 
 
-def _common(kinds: list[Kind]) -> Kind:
-    known = {kind for kind in kinds if kind is not None}
-    if len(known) == 1 and len(kinds) >= 1:
-        return next(iter(known))
-    return "DOUBLE" if known and known <= NUMERIC else None
-
-
-def _match(sides: list[exp.Expr], kinds: list[Kind]) -> None:
-    """Refuse or cast the sides of a comparison so that DuckDB compares as Databricks does."""
-    known = {kind for kind in kinds if kind is not None}
-    if "BOOLEAN" in known and known & (NUMERIC | _DATES):
-        raise refuse("type_mismatch", "cannot compare BOOLEAN with " + next(iter(known - {"BOOLEAN", "STRING"})))
-    if known & _DATES and known & NUMERIC:
-        raise refuse("type_mismatch", "cannot compare DATE with a number")
-    others = known - {"STRING"}
-    if "STRING" in known and others:
-        to = "DOUBLE" if "DOUBLE" in others else "BIGINT" if "INT" in others else next(iter(others))
-        for side, kind in zip(sides, kinds, strict=True):
-            if kind == "STRING" and not _is_text_literal(side):
-                _cast(side, to)
-
-
 _Handler = Callable[[Resolver, Any, Scope], Kind]
 _HANDLERS: dict[type[exp.Expr], _Handler] = {
     exp.Column: Resolver._column,
@@ -478,6 +426,7 @@ _HANDLERS: dict[type[exp.Expr], _Handler] = {
     exp.Cast: Resolver._to_type,
     exp.TryCast: Resolver._to_type,
     exp.Collate: Resolver._collate,
+    exp.Count: Resolver._count,
     exp.ToChar: Resolver._to_char,
     exp.StrToUnix: Resolver._unix,
     exp.In: Resolver._in,

@@ -91,6 +91,11 @@ class Sandbox:
                     results.append(verdict)
         return results
 
+    @property
+    def pid(self) -> int | None:
+        """Process id of the live worker, None where there is none."""
+        return self._process.pid if self._process is not None else None
+
     def close(self) -> None:
         """End the worker process."""
         self._kill()

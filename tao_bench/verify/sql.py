@@ -7,12 +7,12 @@ gold's on every one of these databases; see `tao_bench.verify.sql_compare` for w
 The gold runs once, before any prediction, in a worker process of its own, and is kept. A response is
 taken as it is, but for outer white space, one ```` ```sql ```` fence and one last semicolon.
 
-Statuses and reasons: ``unparsable`` (not one query that Databricks' grammar takes), ``wrong`` with
+Statuses and reasons: ``unparsable`` (not one query that Databricks' grammar takes); ``wrong`` with
 ``dialect`` (parsed, but refused: a function, type name or idiom of another dialect), ``execution_error``
 (unknown table or column, or an error of the engine), ``row_count``, ``extra_columns``,
-``missing_columns``, ``values``, ``order``, ``refusal`` (words that decline instead of a query); ``timeout``; ``truncated``; ``verifier_error`` where the gold
-or the sandbox fails, or where the response uses what the emulator lacks (``not_emulated``): no evidence
-either way.
+``missing_columns``, ``values``, ``order`` or ``refusal`` (words that decline, instead of a query);
+``timeout``; ``truncated``; ``verifier_error`` where the gold or the sandbox fails, or where the response
+uses what the emulator lacks (``not_emulated``): no evidence either way.
 """
 
 from __future__ import annotations
