@@ -15,24 +15,24 @@ LEVEL_MIX = {"L1": 1, "L2": 1, "L3": 1}
 """Share of the levels, dealt out in turn within each schema."""
 
 # --- how the words of a question relate to the schema ------------------------------------------
-PARAPHRASE = {"L1": (50, 35, 15), "L2": (50, 35, 15), "L3": (50, 35, 15)}
+PARAPHRASE = {"L1": (50, 35, 15), "L2": (100, 0, 0), "L3": (70, 25, 5)}
 """Weights of the wording tiers (near-literal, plain, loose). Loose tier of a filter = its column goes unnamed."""
-COLUMN_SYNONYM = {"L1": 0.06, "L2": 0.06, "L3": 0.06}
+COLUMN_SYNONYM = {"L1": 0.06, "L2": 0.0, "L3": 0.03}
 """Share of column mentions that use a synonym which is not in the schema ("rebate" for `discount`)."""
-TABLE_SYNONYM = {"L1": 0.05, "L2": 0.05, "L3": 0.05}
+TABLE_SYNONYM = {"L1": 0.05, "L2": 0.0, "L3": 0.03}
 """The same for tables ("clients" for `customers`)."""
-SHORT_TABLE = 0.25
+SHORT_TABLE = 0.1
 """Share of mentions of a two-word table by its last word ("orders" for `sales_orders`)."""
 PLURAL_COLUMN = 0.15
 """Share of listed columns said in the plural ("cities" for `city`)."""
 
 # --- what the schema looks like ---------------------------------------------------------------
-TABLES = {2: 50, 3: 50}
-COLUMNS = {3: 15, 4: 35, 5: 30, 6: 20}
+TABLES = {2: 75, 3: 25}
+COLUMNS = {3: 25, 4: 45, 5: 25, 6: 5}
 """Weights of the number of columns of a table (keys included; a table takes what it needs at least)."""
 UNNEEDED_TABLES_SHOWN = 1.0
 """Share of the prompts that show the whole schema; the others show only the tables the query needs."""
-LONG_NAMES = 0.45
+LONG_NAMES = 0.25
 """Chance that a table or column takes one of its two-word or three-word names."""
 SINGULAR_TABLES = 0.25
 FOREIGN_KEY_LAST = 0.7
@@ -44,7 +44,7 @@ MULTIWORD_VALUES = 0.35
 VALUES_PER_TEXT_COLUMN = (4, 7)
 
 # --- what is asked ----------------------------------------------------------------------------
-FILTERS = {"L1": (15, 60, 25), "L2": (30, 70, 0), "L3": (45, 55, 0)}
+FILTERS = {"L1": (15, 60, 25), "L2": (55, 45, 0), "L3": (45, 55, 0)}
 """Weights of 0, 1, 2 filters where a shape leaves the number open (for joins: besides the far filter)."""
 FILTER_KINDS = {
     "L1": {"text": 60, "number": 40, "date": 0},
