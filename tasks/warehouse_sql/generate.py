@@ -113,7 +113,7 @@ def _split_rows(out: Path, seed: int, split: str, schemas: list[tuple[str, Schem
         _write_instances(out, name, warehouse)
         seen: set[str] = set()
         for j, level in enumerate(_levels(rng, share + (i < rest))):
-            _, question = draw_question(rng, level, warehouse, labelled, seen)
+            shape, question = draw_question(rng, level, warehouse, labelled, seen)
             content, lines = _prompt(rng, schema, question)
             item = {
                 "id": f"{split}-{i:03d}-{j:02d}",
@@ -123,7 +123,7 @@ def _split_rows(out: Path, seed: int, split: str, schemas: list[tuple[str, Schem
             }
             if labelled:
                 item |= {"cluster": name, "level": level}
-            gold = {"sql": question.sql, "databases": [f"labels/instances/{name}.json"]}
+            gold = {"sql": question.sql, "databases": [f"labels/instances/{name}.json"], "shape": shape}
             rows.append((item, {"id": item["id"], "gold": gold, "target": question.sql}))
     Random(f"{seed}/{split}/order").shuffle(rows)
     return [item for item, _ in rows], [label for _, label in rows]
