@@ -104,8 +104,11 @@ def test_equal_answers_are_run_once(interpreter: SqlInterpreter, monkeypatch: py
     sent: list[int] = []
     real = interpreter._sandbox.run
     monkeypatch.setattr(interpreter._sandbox, "run", lambda jobs, rows: sent.append(len(jobs)) or real(jobs, rows=rows))
-    readings = interpreter.read(PROMPT, ["SELECT 1 AS a", "SELECT 1 AS a;", "select 1 as a"] * 5)
-    assert sent == [2] and agree(readings)
+    answers = ["SELECT 1 AS a", "SELECT 1 AS a;", "select 1 as a"] * 5
+    assert agree(interpreter.read(PROMPT, answers))
+    assert sent == [1, 1]
+    assert agree(interpreter.read(PROMPT, answers))
+    assert sum(sent) == 2, "nor again in a later call"
 
 
 def test_a_prompt_without_a_database_is_refused(interpreter: SqlInterpreter) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from tao.sql.result import combine
 from tao.sql.sandbox import Sandbox
 
 HANDLE = "database"
+_KEPT = 65_536  # meanings kept, by instances and statement
 
 _OUTCOMES = {
     RunOutcome.FAILED: Outcome.FAILED,
@@ -53,7 +54,8 @@ class SqlInterpreter:
     of them agree. Keys are therefore comparable within one call of `read`, not across calls. Results
     of at most one row always agree.
 
-    Equal statements of a call are run once; nothing is kept between calls but parsed text.
+    Equal statements are run once on the same instances, also across calls (instance files must not
+    change while an interpreter lives); time-outs and failures of the sandbox are tried again.
 
     Args:
         limits: What a statement may use.
@@ -65,6 +67,7 @@ class SqlInterpreter:
     def __init__(self, limits: Limits | None = None) -> None:
         self._sandbox = Sandbox(limits)
         self._schemas: dict[str, Schema] = {}
+        self._known: OrderedDict[tuple[tuple[str, ...], str], _Meaning] = OrderedDict()
 
     def read(self, prompt: Prompt, answers: Sequence[str]) -> list[Reading]:
         """One reading per answer, in order. Never raises for what an answer holds.
@@ -77,16 +80,31 @@ class SqlInterpreter:
             raise InputError("the prompt has no database", prompt.id, f'add a handle "{HANDLE}"')
         schema = self._schema(paths[0])
         checked = [check(answer, schema) for answer in answers]
-        statements = list(dict.fromkeys(c.duckdb for c in checked if not isinstance(c, Fault)))
-        ran = self._sandbox.run([(path, sql) for path in paths for sql in statements], rows=False)
-        count = len(statements)
-        meanings = {sql: _joint(ran[number::count]) for number, sql in enumerate(statements)}
+        meanings = self._run(paths, list(dict.fromkeys(c.duckdb for c in checked if not isinstance(c, Fault))))
         found = [(_refused(c), False) if isinstance(c, Fault) else (meanings[c.duckdb], c.ordered) for c in checked]
         return _keyed(found)
 
     def close(self) -> None:
         """End the worker process."""
         self._sandbox.close()
+
+    def _run(self, paths: Sequence[str], statements: Sequence[str]) -> dict[str, _Meaning]:
+        """The meaning of each statement; on the second and later instances only what ran on those before."""
+        place = tuple(paths)
+        known = {sql: self._known[place, sql] for sql in statements if (place, sql) in self._known}
+        ran: dict[str, list[Ran]] = {sql: [] for sql in statements if sql not in known}
+        pending = list(ran)
+        for path in paths:
+            for sql, one in zip(pending, self._sandbox.run([(path, sql) for sql in pending], rows=False), strict=True):
+                ran[sql].append(one)
+            pending = [sql for sql in pending if ran[sql][-1].outcome in (RunOutcome.OK, RunOutcome.EMPTY)]
+        for sql, outcomes in ran.items():
+            known[sql] = _joint(outcomes)
+            if known[sql].outcome not in (Outcome.TIMEOUT, Outcome.UNSCORED):  # those may end otherwise next time
+                self._known[place, sql] = known[sql]
+        while len(self._known) > _KEPT:
+            self._known.popitem(last=False)
+        return known
 
     def _schema(self, path: str) -> Schema:
         if path not in self._schemas:

@@ -20,8 +20,6 @@ MACROS = (
     "try_to_timestamp(s) AS TRY_CAST(s AS TIMESTAMP)",
     "to_timestamp_ntz(s) AS CAST(s AS TIMESTAMP)",
     "to_timestamp_ltz(s) AS CAST(s AS TIMESTAMP)",
-    "sec(x) AS 1 / cos(x)",
-    "csc(x) AS 1 / sin(x)",
     "regexp(s, p) AS regexp_matches(s, p)",
     "rint(x) AS round_even(x, 0)",
     "bround(x, n := 0) AS round_even(x, n)",

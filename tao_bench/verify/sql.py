@@ -104,12 +104,15 @@ class SqlVerifier:
             status, reason = _refused(checked, extracted)
             return failed(status, extracted, reason)
         memo = (key, checked.duckdb)
-        if memo not in self._verdicts:
+        judged = self._verdicts.get(memo)
+        if judged is None:
             jobs = [(result.path, checked.duckdb) for result in known.results]
-            self._verdicts[memo] = _judge(known.results, self._box.run(jobs))
+            judged = _judge(known.results, self._box.run(jobs))
+            if judged[0] in (Status.CORRECT, Status.WRONG):  # others may end otherwise next time
+                self._verdicts[memo] = judged
             if len(self._verdicts) > _KEPT:
                 self._verdicts.popitem(last=False)
-        status, reason = self._verdicts[memo]
+        status, reason = judged
         return correct(extracted, reason) if status is Status.CORRECT else failed(status, extracted, reason)
 
     def close(self) -> None:
