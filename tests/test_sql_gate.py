@@ -111,6 +111,22 @@ def test_ordered_means_the_outermost_query(sql: str, ordered: bool) -> None:
 
 
 @pytest.mark.parametrize(
+    ("sql", "rows"),
+    [
+        ("SELECT sale_id FROM sale WHERE units IN (SELECT code FROM sale WHERE code = 3)", ((10,),)),
+        ("SELECT sale_id FROM sale WHERE code IN (SELECT units FROM sale WHERE units = 3) AND amount < 0.15", ((13,),)),
+        ("SELECT stall_id FROM stall WHERE opened LIKE '2021-12%'", ((4,),)),
+        ("SELECT LEFT(opened, 4) FROM stall WHERE stall_id = 1", (("2019",),)),
+        ("SELECT SUM(code) FROM sale WHERE sale_id <= 11", ((19,),)),
+    ],
+)
+def test_casts_that_databricks_makes_by_itself(engine: Engine, sql: str, rows: tuple[tuple[object, ...], ...]) -> None:
+    checked = check(sql, SCHEMA)
+    assert isinstance(checked, Accepted)
+    assert engine.run(str(MARKET), checked.duckdb).rows == rows
+
+
+@pytest.mark.parametrize(
     "sql",
     [
         "SELECT " + "(" * 200_000 + "1" + ")" * 200_000,

@@ -301,12 +301,24 @@ class Resolver:
         kinds = [self._visit(node.this, scope)]
         if node.args.get("query") is None and not node.expressions:
             raise refuse("empty_in", "IN needs at least one value")
-        if node.args.get("query") is not None:
-            self._visit(node.args["query"], scope)
+        query = node.args.get("query")
+        if query is not None:
+            self._match_query(node.this, kinds[0], query, self._visit(query, scope))
         else:
             kinds += [self._visit(item, scope) for item in list(node.expressions)]
             match_kinds([node.this, *node.expressions], kinds)
         return "BOOLEAN"
+
+    def _match_query(self, left: exp.Expr, kind: Kind, query: exp.Expr, column: Kind) -> None:
+        """Cast the text side of ``x IN (SELECT y ...)`` where the other is a number."""
+        if kind == "STRING" and column in NUMERIC:
+            cast_node(left, "BIGINT" if column == "INT" else "DOUBLE")
+        elif column == "STRING" and kind in NUMERIC:
+            while isinstance(query, exp.Subquery):
+                query = query.this
+            if isinstance(query, exp.Select) and not query.is_star:
+                item = query.expressions[0]
+                cast_node(item.this if isinstance(item, exp.Alias) else item, "BIGINT" if kind == "INT" else "DOUBLE")
 
     def _between(self, node: exp.Between, scope: Scope) -> Kind:
         kinds = [self._visit(node.args[key], scope) for key in ("this", "low", "high")]
