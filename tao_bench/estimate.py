@@ -27,6 +27,8 @@ START_S = {"deploy": 8.0, "model": 8.0, "verify": 2.0}
 """Starting a process and loading its libraries."""
 SHARE_OF_LIMIT = 1 / 3
 """Assumed length of an answer as a share of its limit, until a base has answered."""
+LONG_ENOUGH_S = 20.0
+"""Shorter stages tell of start-up, not of pace."""
 TRAINED_SHARE = 0.6
 """Assumed share of prompts, and of a prompt's distinct answers, that training uses."""
 DISCORDANCE, ICC = 0.25, 0.05
@@ -84,10 +86,10 @@ def learn_pace(cells: Iterable[Prepared]) -> None:
         for row in read_timing(prepared.folder.timing):
             wall[row["stage"]] = wall.get(row["stage"], 0.0) + row["wall_s"]
         for stage in ("tune", "answer"):
-            if flop[stage] and wall.get(stage, 0) > 1:
+            if flop[stage] and wall.get(stage, 0) > LONG_ENOUGH_S:
                 seen[stage].append(flop[stage] / wall[stage])
         rows = len(read_rows(prepared.folder.rows))
-        if rows and "verify" in wall:
+        if rows and wall.get("verify", 0) > 1:
             seen["verify_s"].append(wall["verify"] / rows)
     before = read_pace()
     known = {"tune": before.tune, "answer": before.answer, "verify_s": before.verify_s}
@@ -169,7 +171,7 @@ class Estimator:
         passes = 3 * recipe.epochs + (0 if recipe.objective == "rft" else 1)
         rows = options.rounds * prompts * TRAINED_SHARE
         train = rows * passes * forward_flop(self.shape, row_tok, round(behind * answer_tok * TRAINED_SHARE))
-        return explore + round(train)
+        return int(explore + round(train))
 
     def seconds(self, prepared: Prepared, work: str) -> float:
         """Expected seconds of one piece of a cell's work on one core."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import platform
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -147,8 +148,12 @@ def prepare(experiment: Experiment, cells: Sequence[Cell], out: Path, results: P
     return Run(experiment, root, model, tuple(prepared), skipped, tuple(warnings))
 
 
-def write_configs(run: Run) -> list[str]:
+def write_configs(run: Run, restart: bool = False) -> list[str]:
     """Write every cell's `cell.json`, and hold it against what an earlier command wrote there.
+
+    Args:
+        run: The prepared run.
+        restart: Start cells over that cannot be gone on with, instead of refusing them.
 
     Returns:
         Warnings: finished cells that were made by other versions of the code and are kept.
@@ -172,7 +177,11 @@ def write_configs(run: Run) -> list[str]:
             if differing == ["versions"] and prepared.finished:
                 kept.append(prepared.cell.id)
                 continue
-            if differing:
+            if differing and restart:
+                shutil.rmtree(path.parent)
+                path.parent.mkdir(parents=True)
+                write_json(path, config)
+            elif differing:
                 parts = [
                     f"versions.{name}"
                     for name in config["versions"]

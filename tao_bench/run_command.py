@@ -109,16 +109,6 @@ def _say_problems(console: Console, run: Run, outcome: Outcome, command: str) ->
         )
 
 
-def _restart(run: Run) -> None:
-    """Remove cells begun with other settings or code."""
-    import json
-
-    for prepared in run.cells:
-        path = prepared.folder.config
-        if path.is_file() and json.loads(path.read_text(encoding="utf-8")) != prepared.config:
-            shutil.rmtree(prepared.folder.root)
-
-
 def run_experiment(options: argparse.Namespace) -> int:
     """Run what an experiment still owes, publish its rows and render its report.
 
@@ -139,8 +129,6 @@ def run_experiment(options: argparse.Namespace) -> int:
     run = prepare(experiment, cells, options.out, options.results, options.tasks)
     for name, reason in run.skipped.items():
         console.print(f"skipped: {name}: {reason}", style="yellow", markup=False, highlight=False, soft_wrap=True)
-    if options.restart and not options.dry_run:
-        _restart(run)
     estimator = Estimator(run)
     if options.dry_run:
         _print_plan(console, run, jobs_of(run, estimator.seconds), parallel, estimator)
@@ -149,7 +137,7 @@ def run_experiment(options: argparse.Namespace) -> int:
         for drift in run.warnings:
             raise InputError(drift, options.experiment, "restore the frozen files, or run a copy of the preset")
     with run_lock(run.root):
-        for warning in (*run.warnings, *write_configs(run)):
+        for warning in (*run.warnings, *write_configs(run, options.restart)):
             console.print(f"warning: {warning}", style="bold yellow", markup=False, highlight=False, soft_wrap=True)
         write_json(run.root / "experiment.json", experiment.model_dump(mode="json"))
         jobs = jobs_of(run, estimator.seconds)
@@ -160,18 +148,35 @@ def run_experiment(options: argparse.Namespace) -> int:
         _say_problems(console, run, outcome, command)
         if outcome.interrupted:
             return 130
-        if any(not prepared.finished for prepared in run.cells):
+        partial = run.root / "partial"
+        shutil.rmtree(partial, ignore_errors=True)
+        if outcome.failures:
+            _salvage(console, run, outcome, partial)
             return 1
         target = options.results / experiment.name
         export_results(run.root, target, [prepared.cell.id for prepared in run.cells])
     _finish(console, target, options.reports / experiment.name, time.monotonic() - started)
-    return 1 if outcome.failures else 0
+    return 0
 
 
-def _finish(console: Console, results: Path, report: Path, seconds: float) -> None:
+def _salvage(console: Console, run: Run, outcome: Outcome, partial: Path) -> None:
+    """Report what is sound, beside the run: what is published is complete."""
+    failed = {failure.key.rpartition("/")[0] for failure in outcome.failures}
+    sound = [p.cell.id for p in run.cells if p.finished and p.cell.id not in failed]
+    if not sound or outcome.disk_full:
+        return
+    try:
+        export_results(run.root, partial / "results", sound)
+        _finish(console, partial / "results", partial / "report", None)
+    except InputError as error:
+        console.print(f"no report of the finished cells alone: {error.what}", markup=False, soft_wrap=True)
+
+
+def _finish(console: Console, results: Path, report: Path, seconds: float | None) -> None:
     """Render the report, print the head-to-head table and where everything lies."""
     from tao_bench.report import render, summary_text
 
     paths = render(results, report)
     print(summary_text(results, max(console.width, 110)))
-    print(f"rows: {results}\nreport: {paths.html}  ({_duration(seconds)} in all)")
+    took = "" if seconds is None else f"  ({_duration(seconds)} in all)"
+    print(f"rows: {results}\nreport: {paths.html}{took}")

@@ -20,7 +20,7 @@ from typing import IO, Any, Literal
 
 from tao.errors import InputError
 from tao.stage import digest
-from tao_bench.plan import Prepared, Run
+from tao_bench.plan import Prepared, Run, versions
 from tao_bench.store import CellFolder, read_rows
 from tao_bench.worker import EXIT_DISK_FULL
 
@@ -112,7 +112,7 @@ def jobs_of(run: Run, weigh: Callable[[Prepared, Work], float]) -> list[Job]:
         }
         after: tuple[str, ...] = ()
         if cell.deployed.labels:
-            settings = [prepared.config[k] for k in ("deployed", "frozen", "versions")]
+            settings = [prepared.config["deployed"], prepared.config["frozen"], versions("sft")]
             root = run.root / "deployed" / f"{name}-{digest(settings)[:8]}"  # made otherwise, kept elsewhere
             if name not in deployed:
                 deployed[name] = Job(

@@ -289,9 +289,11 @@ WORKS = {"deploy": deploy, "model": model, "verify": verify}
 
 
 def _disk_full(error: BaseException | None) -> bool:
-    """Whether an error, or what caused it, is a full disk."""
+    """Whether an error, or what caused it, is a full disk (libraries in C and Rust say so in words only)."""
+    numbers = (errno.ENOSPC, errno.EDQUOT)
+    words = tuple(os.strerror(number) for number in numbers)
     while error is not None:
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if (isinstance(error, OSError) and error.errno in numbers) or any(word in str(error) for word in words):
             return True
         error = error.__cause__ or error.__context__
     return False
@@ -307,11 +309,11 @@ def main() -> int:
         with _exclusive(job.folder.root):
             WORKS[job.work](job, _reporter(job.folder.progress, job.work))
             job.folder.progress.unlink(missing_ok=True)
-    except (InputError, OSError) as error:
+    except Exception as error:
         if _disk_full(error):
             print(f"error: no space left on the disk ({where})", file=sys.stderr)
             return EXIT_DISK_FULL
-        if isinstance(error, OSError):
+        if not isinstance(error, InputError):
             raise
         print(f"error: {error}", file=sys.stderr)
         return EXIT_INPUT

@@ -92,3 +92,11 @@ def cpu_flash() -> dict[Any, Any]:
         aten._scaled_dot_product_flash_attention_for_cpu: forward,
         aten._scaled_dot_product_flash_attention_for_cpu_backward: backward,
     }
+
+
+@pytest.fixture(scope="session")
+def taught_model(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny model after a short lesson in the toy task's form: it answers with a number, often the wrong one."""
+    import toy
+
+    return toy.taught(tiny_model, tmp_path_factory.mktemp("taught") / "model")

@@ -6,6 +6,8 @@ import hashlib
 import shutil
 from pathlib import Path
 
+UNHASHED = ("timing.jsonl", "log.txt", ".lock", "progress.json")
+"""Files that hold times, or nothing."""
 TASK = Path(__file__).parent / "fixtures" / "toy_task"
 
 
@@ -17,7 +19,9 @@ def taught(tiny: Path, folder: Path) -> Path:
 
     if not folder.is_dir():
         examples = [
-            Example(f"{a}{b}{asked}", (Message("user", f"a|{a}\nb|{b}\nQuestion: {asked}?"),), str(a if asked == "a" else b))
+            Example(
+                f"{a}{b}{asked}", (Message("user", f"a|{a}\nb|{b}\nQuestion: {asked}?"),), str(a if asked == "a" else b)
+            )
             for a in range(1, 10)
             for b in range(1, 10)
             for asked in "ab"
@@ -28,7 +32,7 @@ def taught(tiny: Path, folder: Path) -> Path:
     return folder
 
 
-def tree(folder: Path, skip: tuple[str, ...] = ("timing.jsonl", "log.txt", ".lock", "progress.json")) -> dict[str, str]:
+def tree(folder: Path, skip: tuple[str, ...] = UNHASHED) -> dict[str, str]:
     """Relative name to sha256 of everything below a folder that must not depend on when it was made."""
     return {
         path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
