@@ -119,7 +119,7 @@ def _grade(task: Task, base: Prepared, voted: Prepared, limit: int | None) -> li
     majority = {row["item"]: row for row in read_rows(voted.folder.rows)}
     samples: dict[str, list[dict[str, Any]]] = {}
     for row in read_rows(voted.folder.evaluation / "samples.jsonl"):
-        samples.setdefault(row["key"], []).append(row)
+        samples.setdefault(row["prompt_id"], []).append(row)
     verifier = task.verifier()
     known: dict[tuple[str, str, str], bool] = {}
 
