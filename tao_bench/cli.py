@@ -113,6 +113,7 @@ def build_parser() -> argparse.ArgumentParser:
     gate.add_argument("--limit", type=int, metavar="N", help="the first N items of dev only")
     gate.add_argument("--out", type=Path, default=Path("runs"), metavar="DIR", help="where its samples are kept")
     freeze.add_argument("--version", type=int, default=1, help="the model's version (default 1)")
+    freeze.add_argument("--regrade", action="store_true", help="accept a changed verifier; answers are judged anew")
 
     firewall = verbs.add_parser(
         "firewall",
@@ -133,6 +134,16 @@ def build_parser() -> argparse.ArgumentParser:
     check.add_argument("names", nargs="*", metavar="TASK", help="default: all that can be found")
     check.add_argument("--sample", type=int, metavar="N", help="judge at most N items of each split")
     _folders(check)
+
+    bench = verbs.add_parser(
+        "bench",
+        help="measure speed against bare libraries, as ratios in one run",
+        description="Start-up, and the benchmarks of the checkout (tests/benchmarks), each in a process of its own.",
+        epilog="example: tao-bench bench startup sampling_speed",
+    )
+    bench.add_argument(
+        "names", nargs="*", metavar="NAME", help="startup, or a script of tests/benchmarks; default: all"
+    )
 
     export = verbs.add_parser(
         "export-lm-eval",
@@ -227,7 +238,9 @@ def _dispatch(options: argparse.Namespace) -> int:
     if options.verb == "freeze":
         from tao_bench.freeze import run_freeze
 
-        return run_freeze(options.model, options.version, options.task, options.results, options.tasks)
+        return run_freeze(
+            options.model, options.version, options.task, options.results, options.tasks, regrade=options.regrade
+        )
     if options.verb == "firewall":
         from tao_bench.firewall_check import run_firewall
 
@@ -236,6 +249,10 @@ def _dispatch(options: argparse.Namespace) -> int:
         from tao_bench.check import run_check
 
         return run_check(options.names, options.sample, options.tasks)
+    if options.verb == "bench":
+        from tao_bench.bench import run_bench
+
+        return run_bench(options.names)
     from tao_bench.lm_eval_export import export_lm_eval
 
     return export_lm_eval(options.task, options.model, split=options.split, limit=options.limit, out=options.out)
@@ -259,6 +276,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # the reader of a pipe (`| head`) has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
 
 
 if __name__ == "__main__":

@@ -20,10 +20,10 @@ from tao_bench.plan import Prepared, Run
 from tao_bench.registry import Task, cache_root
 from tao_bench.store import CellFolder, read_rows, read_timing, write_json
 
-ASSUMED_FLOP_S = {"tune": 2.0e10, "answer": 1.5e10}
+ASSUMED_FLOP_S = {"tune": 5.0e10, "answer": 3.0e10}
 """Model FLOPs a second of one thread of a laptop core on a model of a few million parameters."""
-ASSUMED_VERIFY_S = 0.02
-START_S = {"deploy": 8.0, "model": 8.0, "verify": 2.0}
+ASSUMED_VERIFY_S = 0.01
+START_S = {"deploy": 6.0, "model": 6.0, "verify": 1.5}
 """Starting a process and loading its libraries."""
 SHARE_OF_LIMIT = 1 / 3
 """Assumed length of an answer as a share of its limit, until a base has answered."""
@@ -82,15 +82,15 @@ def learn_pace(cells: Iterable[Prepared]) -> None:
         flop = {"tune": 0, "answer": 0}
         for row in read_rows(prepared.folder.ledger):
             flop["answer" if row["stage"] == "evaluate" else "tune"] += row["model_flop"]
-        wall: dict[str, float] = {}
-        for row in read_timing(prepared.folder.timing):
-            wall[row["stage"]] = wall.get(row["stage"], 0.0) + row["wall_s"]
+        took: dict[str, float] = {}
+        for row in read_timing(prepared.folder.timing):  # CPU seconds: a busy neighbour says nothing of the next run
+            took[row["stage"]] = took.get(row["stage"], 0.0) + row["cpu_s"]
         for stage in ("tune", "answer"):
-            if flop[stage] and wall.get(stage, 0) > LONG_ENOUGH_S:
-                seen[stage].append(flop[stage] / wall[stage])
+            if flop[stage] and took.get(stage, 0) > LONG_ENOUGH_S:
+                seen[stage].append(flop[stage] / took[stage])
         rows = len(read_rows(prepared.folder.rows))
-        if rows and wall.get("verify", 0) > 1:
-            seen["verify_s"].append(wall["verify"] / rows)
+        if rows and took.get("verify", 0) > 1:
+            seen["verify_s"].append(took["verify"] / rows)
     before = read_pace()
     known = {"tune": before.tune, "answer": before.answer, "verify_s": before.verify_s}
     known.update({name: statistics.median(values) for name, values in seen.items() if values})
@@ -199,6 +199,6 @@ class Estimator:
         except InputError as error:
             return error.what
         return (
-            f"{100 * effect:.1f} points ({len(items)} items in {clusters} clusters, {seeds} seeds; "
+            f"{100 * effect:.1f} points ({len(items)} items in {clusters} clusters, {seeds} seed{'s' * (seeds > 1)}; "
             f"if {DISCORDANCE:.0%} of the items change and items of a cluster correlate by {ICC})"
         )

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tao.errors import InputError
-from tao.stage import digest
+from tao.stage import digest, file_digest
 from tao_bench.digest import SHORT, code_digest, tree_digest
 from tao_bench.models import Model, resolve_model
 from tao_bench.registry import NOT_DATA, Task
@@ -56,6 +56,17 @@ def task_fingerprint(task: Task) -> dict[str, str]:
     }
 
 
+def frozen_parts(task: Task) -> dict[str, str]:
+    """What is frozen of a task: its fingerprint, and the tables that verifier code reads (function names, say)."""
+    tables = [
+        [path.relative_to(_PACKAGE.parent).as_posix(), file_digest(path)]
+        for folder in (_PACKAGE.parent / "tao", _PACKAGE / "verify")
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.suffix in (".txt", ".json", ".csv", ".tsv", ".yaml")
+    ]
+    return {**task_fingerprint(task), "tables": digest(tables)[:SHORT]}
+
+
 def fingerprint(model: Model, task: Task) -> Fingerprint:
     """All four hashes of a model on a task."""
     return Fingerprint(model=model.hash[:SHORT], **task_fingerprint(task))
@@ -70,9 +81,13 @@ def read_frozen(results: Path) -> dict[str, dict[str, str]] | None:
     for folder in (results, _PACKAGE.parent / "results"):
         path = folder / FROZEN_FILE
         if path.is_file():
-            loaded: dict[str, dict[str, str]] = json.loads(path.read_text(encoding="utf-8"))["frozen"]
-            return loaded
+            return _read(path)
     return None
+
+
+def _read(path: Path) -> dict[str, dict[str, str]]:
+    loaded: dict[str, dict[str, str]] = json.loads(path.read_text(encoding="utf-8"))["frozen"]
+    return loaded
 
 
 def differences(frozen: Mapping[str, Mapping[str, str]] | None, model: Model, task: Task) -> list[str] | None:
@@ -82,7 +97,7 @@ def differences(frozen: Mapping[str, Mapping[str, str]] | None, model: Model, ta
     """
     if frozen is None or task.version_name not in frozen:
         return None
-    now = task_fingerprint(task)
+    now = frozen_parts(task)
     found = [f"{task.version_name} {part}" for part, value in frozen[task.version_name].items() if now[part] != value]
     known = next((entry for name, entry in frozen.items() if name.startswith(f"{model.name}@")), None)
     if known and known["model"] != model.hash[:SHORT]:
@@ -90,33 +105,42 @@ def differences(frozen: Mapping[str, Mapping[str, str]] | None, model: Model, ta
     return found
 
 
-def freeze(results: Path, model: Model, version: int, tasks: list[Task]) -> Path:
+def freeze(results: Path, model: Model, version: int, tasks: list[Task], regrade: bool = False) -> Path:
     """Write `frozen.json` for a model and its tasks; entries of other tasks stay.
+
+    Weights, generator and splits of a frozen name never change. A verifier may, if stored answers are
+    judged again in the same commit (`tao-bench run` does so by itself).
 
     Args:
         results: Where published results lie.
         model: The model that was gated.
         version: Its version number.
         tasks: The tasks that were gated.
+        regrade: Accept a changed verifier.
 
     Raises:
         InputError: A name is frozen already with other hashes: what is published is never altered.
     """
+    judged = {"verifier", "tables"}
     path = results / FROZEN_FILE
-    frozen = read_frozen(results) or {}
+    frozen = _read(path) if path.is_file() else {}
     wanted = {f"{model.name}@{version}": {"model": model.hash[:SHORT]}}
-    wanted.update({task.version_name: task_fingerprint(task) for task in tasks})
+    wanted.update({task.version_name: frozen_parts(task) for task in tasks})
     for name, hashes in wanted.items():
-        if name in frozen and frozen[name] != hashes:
-            raise InputError(
-                f"{name} is frozen with other hashes", str(path), "raise its version; published versions never change"
-            )
+        changed = {part for part, value in frozen.get(name, {}).items() if hashes.get(part) != value}
+        if changed and not (regrade and changed <= judged):
+            fix = "raise its version; published versions never change"
+            if changed <= judged:
+                fix = "undo the change, or freeze with --regrade and run its experiments again: answers are judged anew"
+            raise InputError(f"{name} is frozen with other hashes ({', '.join(sorted(changed))})", str(path), fix)
     results.mkdir(parents=True, exist_ok=True)
     write_json(path, {"frozen": {**frozen, **wanted}})
     return path
 
 
-def run_freeze(model: str, version: int, names: list[str], results: Path, extra: list[Path]) -> int:
+def run_freeze(
+    model: str, version: int, names: list[str], results: Path, extra: list[Path], *, regrade: bool = False
+) -> int:
     """The command ``tao-bench freeze``."""
     from tao_bench.registry import MissingData, load_task, task_dirs
 
@@ -128,7 +152,7 @@ def run_freeze(model: str, version: int, names: list[str], results: Path, extra:
             if names:
                 raise
             print(f"skipped: {error}")
-    path = freeze(results, resolve_model(model), version, tasks)
+    path = freeze(results, resolve_model(model), version, tasks, regrade)
     print(path.read_text(encoding="utf-8"))
     print(f"frozen: {path}")
     return 0

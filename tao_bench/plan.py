@@ -89,7 +89,7 @@ def cell_config(cell: Cell, task: Task, prints: Fingerprint, drift: list[str] | 
         "arm_options": cell.options.model_dump(mode="json"),
         "task": task.version_name,
         "seed": cell.seed,
-        "model": cell.model,
+        "model": Path(cell.model).name if Path(cell.model).is_dir() else cell.model,
         "deployed": cell.deployed.model_dump(mode="json"),
         "eval": cell.eval.model_dump(mode="json"),
         "uses_labels": arm.uses_labels,

@@ -148,8 +148,23 @@ def finished_cells(run: Path) -> list[tuple[dict[str, Any], CellFolder]]:
     return found
 
 
+def read_rounds(folder: CellFolder) -> list[dict[str, Any]]:
+    """What a label-free cell's rounds said of themselves: statistics, alarms, training figures; why it stopped."""
+    result = folder.tune / "result.json"
+    if not result.is_file():
+        return []
+    stopped = json.loads(result.read_text(encoding="utf-8"))["stopped"]
+    rows: list[dict[str, Any]] = []
+    for number in range(len(list(folder.tune.glob("round-*/round.json")))):
+        body = json.loads((folder.tune / f"round-{number}" / "round.json").read_text(encoding="utf-8"))
+        rows.append({"round": number, **{key: body[key] for key in ("stats", "alarms", "training")}})
+    if rows:
+        rows[-1]["stopped"] = stopped
+    return rows
+
+
 def export_results(run: Path, target: Path, only: Collection[str] | None = None) -> int:
-    """Publish a run: `cells.jsonl`, `ledger.jsonl`, `timing.jsonl` and `rows/<cell>.jsonl`.
+    """Publish a run: `cells.jsonl`, `ledger.jsonl`, `rounds.jsonl`, `timing.jsonl` and `rows/<cell>.jsonl`.
 
     The target is replaced as a whole, so a cell that is gone from the run is gone from the results.
 
@@ -173,13 +188,16 @@ def export_results(run: Path, target: Path, only: Collection[str] | None = None)
     shutil.rmtree(scratch, ignore_errors=True)
     (scratch / "rows").mkdir(parents=True)
     ledger: list[dict[str, Any]] = []
+    rounds: list[dict[str, Any]] = []
     timing: list[dict[str, Any]] = []
     for cell, folder in cells:
         shutil.copyfile(folder.rows, scratch / "rows" / f"{cell['cell']}.jsonl")
         ledger += [{"cell": cell["cell"], **row} for row in read_rows(folder.ledger)]
+        rounds += [{"cell": cell["cell"], **row} for row in read_rounds(folder)]
         timing += [{"cell": cell["cell"], **row} for row in read_timing(folder.timing)]
     _write_rows(scratch / "cells.jsonl", (cell for cell, _ in cells))
     _write_rows(scratch / "ledger.jsonl", ledger)
+    _write_rows(scratch / "rounds.jsonl", rounds)
     _write_rows(scratch / "timing.jsonl", timing)
     for path in scratch.rglob("*.jsonl"):
         if path.stat().st_size > MAX_EXPORT_BYTES:

@@ -250,9 +250,9 @@ def verify(job: Assignment, report: Report) -> None:
         return
     done = len(stage.rows())
     labels = read_labels(job.task.data, config["eval"]["split"])
-    verifier = job.task.verifier()
-    try:
-        with _timed(folder, "verify"):
+    with _timed(folder, "verify"):
+        verifier = job.task.verifier()
+        try:
             for number, item in enumerate(items):
                 if number < done:
                     continue
@@ -281,8 +281,8 @@ def verify(job: Assignment, report: Report) -> None:
                 stage.append([row])
                 report((number + 1) / len(items), "verify")
             stage.finish()
-    finally:
-        verifier.close()
+        finally:
+            verifier.close()
 
 
 WORKS = {"deploy": deploy, "model": model, "verify": verify}

@@ -39,7 +39,7 @@ def test_only_finished_cells_are_published(tmp_path: Path) -> None:
     target = tmp_path / "results" / "run"
     assert export_results(tmp_path / "run", target) == 2
     assert sorted(p.relative_to(target).as_posix() for p in target.rglob("*.jsonl")) == [
-        "cells.jsonl", "ledger.jsonl", "rows/a.jsonl", "rows/b.jsonl", "timing.jsonl",
+        "cells.jsonl", "ledger.jsonl", "rounds.jsonl", "rows/a.jsonl", "rows/b.jsonl", "timing.jsonl",
     ]  # fmt: skip
     ledger = [json.loads(line) for line in (target / "ledger.jsonl").read_text().splitlines()]
     assert ledger == [{"cell": name, "stage": "train", "model_flop": 3} for name in ("a", "b")]
