@@ -15,24 +15,26 @@ BEGIN, END = "<!-- results: begin", "<!-- results: end -->"
 
 
 def results_block(report: str, experiment: str) -> str:
-    """The part of a report that opens the README: its lead, its curves and its head-to-head tables.
+    """The part of a report that opens the README: its curves, its head-to-head tables and its findings.
 
     Args:
         report: Text of the experiment's ``report.md``.
         experiment: Its name.
 
     Raises:
-        InputError: The report has no head-to-head section.
+        InputError: The report has no table of a task.
     """
-    sections = re.split(r"^(?=#{2,3} )", report, flags=re.MULTILINE)
-    wanted = [
-        s for s in sections if re.match(r"#{2,3} .*(head to head|head-to-head)", s.splitlines()[0], re.IGNORECASE)
-    ]
-    if not wanted:
-        raise InputError(
-            "has no head-to-head section", f"reports/{experiment}/report.md", f"tao-bench report {experiment}"
-        )
-    body = "\n".join(part.split("\n", 1)[1].strip() for part in wanted)
+    sections = re.split(r"^## ", report, flags=re.MULTILINE)
+    tables = []
+    for section in sections:
+        name, _, rest = section.partition("\n")
+        table = re.search(r"^\| Arm \|.*?(?=\n\n(?!<sub>))", rest, flags=re.MULTILINE | re.DOTALL)
+        if re.fullmatch(r"\w+@\d+", name) and table:
+            tables.append(f"**{name}**\n\n{table[0]}")
+    if not tables:
+        raise InputError("no task with a table", f"reports/{experiment}/report.md", f"tao-bench report {experiment}")
+    findings = next((s.partition("\n")[2].strip() for s in sections if s.startswith("Findings\n")), "")
+    body = "\n\n".join([*tables, findings])
     return (
         f"![Accuracy against tuning compute](reports/{experiment}/curves.png)\n\n{body}\n\n"
         f"Made by `tao-bench run {experiment}`; everything else, with what broke as well as what was mended, in "
