@@ -20,6 +20,7 @@ class Knobs:
         as_printed: Chance that a verbatim name keeps its capitals.
         loose_formula: Chance of the looser wordings of a formula ("what is left of a after b, per unit of c").
         loose_frame: Chance of the less common sentence frames around it.
+        state_unit: Chance that a question for an amount repeats the unit of the report's head line.
         persona: Chance of an opening such as "for the credit file:".
         rows: Fewest and most rows of the table.
         near_duplicates: Fewest and most made-up rows that resemble a needed one ("Adjusted net income").
@@ -35,6 +36,7 @@ class Knobs:
     as_printed: float
     loose_formula: float
     loose_frame: float
+    state_unit: float
     persona: float
     rows: tuple[int, int]
     near_duplicates: tuple[int, int]
@@ -47,32 +49,34 @@ class Knobs:
 
 LEVELS: dict[str, Knobs] = {
     "1": Knobs(
-        light=0.35,
-        synonym=0.25,
-        as_printed=0.15,
-        loose_formula=0.40,
-        loose_frame=0.40,
-        persona=0.25,
-        rows=(8, 10),
-        near_duplicates=(1, 2),
-        confusable=0.7,
-        three_columns=0.25,
-        oldest_first=0.15,
+        light=0.08,
+        synonym=0.04,
+        as_printed=0.6,
+        loose_formula=0.1,
+        loose_frame=0.1,
+        state_unit=0.15,
+        persona=0.05,
+        rows=(6, 8),
+        near_duplicates=(0, 1),
+        confusable=0.4,
+        three_columns=0.05,
+        oldest_first=0.1,
         earlier_year=0.5,
         shapes={"lookup": 30, "change": 28, "sum": 16, "difference": 16, "two_year_sum": 10},
     ),
     "2": Knobs(
-        light=0.25,
-        synonym=0.15,
-        as_printed=0.15,
-        loose_formula=0.35,
-        loose_frame=0.35,
-        persona=0.15,
-        rows=(8, 10),
+        light=0.08,
+        synonym=0.04,
+        as_printed=0.6,
+        loose_formula=0.1,
+        loose_frame=0.1,
+        state_unit=0.15,
+        persona=0.05,
+        rows=(6, 8),
         near_duplicates=(0, 1),
-        confusable=0.6,
-        three_columns=0.10,
-        oldest_first=0.15,
+        confusable=0.4,
+        three_columns=0.05,
+        oldest_first=0.1,
         earlier_year=0.4,
         shapes={
             "growth": 14,
@@ -102,38 +106,39 @@ LEVELS: dict[str, Knobs] = {
         },
     ),
     "3": Knobs(
-        light=0.15,
-        synonym=0.08,
-        as_printed=0.15,
-        loose_formula=0.25,
-        loose_frame=0.30,
-        persona=0.10,
-        rows=(7, 9),
-        near_duplicates=(0, 1),
-        confusable=0.5,
-        three_columns=0.12,
-        oldest_first=0.15,
+        light=0.02,
+        synonym=0.0,
+        as_printed=0.6,
+        loose_formula=0.04,
+        loose_frame=0.04,
+        state_unit=0.05,
+        persona=0.02,
+        rows=(5, 7),
+        near_duplicates=(0, 0),
+        confusable=0.1,
+        three_columns=0.02,
+        oldest_first=0.05,
         earlier_year=0.3,
         shapes={
-            "asset_turnover": 8,
-            "plant_turnover": 8,
-            "inventory_turnover": 8,
-            "return_on_assets": 8,
-            "return_on_equity": 6,
-            "days_sales": 4,
-            "days_inventory": 4,
-            "days_payable": 4,
-            "operating_margin_change": 8,
-            "net_margin_change": 7,
-            "cost_margin_change": 6,
-            "tax_rate_change": 5,
-            "current_ratio_change": 6,
-            "ebitda_less_capex": 8,
-            "debt_change": 5,
+            "asset_turnover": 12,
+            "plant_turnover": 10,
+            "inventory_turnover": 10,
+            "return_on_assets": 12,
+            "return_on_equity": 10,
+            "days_sales": 2,
+            "days_inventory": 2,
+            "days_payable": 2,
+            "operating_margin_change": 12,
+            "net_margin_change": 10,
+            "cost_margin_change": 8,
+            "tax_rate_change": 6,
+            "current_ratio_change": 10,
+            "ebitda_less_capex": 6,
+            "debt_change": 2,
             "cash_conversion": 6,
             "retention": 6,
-            "mean_margin": 5,
-            "free_cash_change": 4,
+            "mean_margin": 2,
+            "free_cash_change": 2,
             "ebitda_growth": 3,
         },
     ),
@@ -141,7 +146,7 @@ LEVELS: dict[str, Knobs] = {
 """Level to its knobs."""
 
 MAX_PROMPT_TOK = 264
-MAX_TARGET_TOK = 88
+MAX_TARGET_TOK = 84
 """Longer ones are drawn again; estimated by `generate.estimated_tok`."""
 
 SPLITS: dict[str, tuple[int, int]] = {"pool": (200, 8), "train": (200, 10), "dev": (36, 10), "test": (72, 10)}

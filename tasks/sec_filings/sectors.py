@@ -384,8 +384,8 @@ def choose_names(rng: Random, sector: Sector) -> Naming:
         rng.shuffle(variants)
         taken = {name.casefold() for name in printed.values()}
         for variant in [*variants, *COMMON[concept]]:
-            name, *short = variant.split("|")
+            name, *forms = variant.split("|")
             if name.casefold() not in taken:
-                printed[concept], light[concept] = name, tuple(short)
+                printed[concept], light[concept] = name, tuple(forms)
                 break
     return Naming(printed, light)

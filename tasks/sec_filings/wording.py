@@ -83,10 +83,10 @@ def frames(shape: Shape) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return (_SPAN, _SPAN_LOOSE) if FAMILIES[shape.family].spans else (_BARE, _BARE_LOOSE)
 
 
-def unit_words(rng: Random, shape: Shape, statement_unit: str) -> str:
-    """The unit as the question states it; '' for plain ratios."""
+def unit_words(rng: Random, knobs: Knobs, shape: Shape, statement_unit: str) -> str:
+    """The unit as the question states it; '' for plain ratios, and for amounts in the unit of the report's head."""
     if shape.unit == AMOUNT:
-        return f", in {statement_unit}"
+        return f", in {statement_unit}" if rng.random() < knobs.state_unit else ""
     if shape.unit == DAYS:
         return ", in days"
     if shape.unit == PERCENT:
@@ -140,7 +140,7 @@ def ask(rng: Random, knobs: Knobs, shape: Shape, slots: dict[str, str], years: t
     formula = rng.choice(family.loose if rng.random() < knobs.loose_formula else family.plain).format(**slots, **words)
     common, rare = frames(shape)
     frame = rng.choice(rare if rng.random() < knobs.loose_frame else common)
-    asked_in = unit_words(rng, shape, unit)
+    asked_in = unit_words(rng, knobs, shape, unit)
     name = rng.choice(shape.names) if shape.names else ""
     opening = rng.choice(_OPENINGS) if rng.random() < knobs.persona else ""
     return opening + frame.format(n=name, m=name.removeprefix("the "), f=formula, u=asked_in, **words)
