@@ -360,7 +360,7 @@ class Clock:
 
     def __init__(self, jobs: Sequence[Job], parallel: int) -> None:
         self.total = sum(job.weight for job in jobs) or 1.0
-        self.parallel = parallel
+        self.parallel = min(parallel, sum(job.work == "model" for job in jobs) or 1)
         self.finished = 0.0
         self.running: dict[str, tuple[float, float]] = {}
         self.started = time.monotonic()
