@@ -16,6 +16,7 @@ from tao.training.packing import build_rows, collator
 from tao.training.policy_gradient import (
     Objective,
     _columns,
+    _kl,
     answer_logps,
     clipped_loss,
     regression_loss,
@@ -81,6 +82,19 @@ def test_the_clip_stops_only_what_has_gone_far_enough(drift: float, advantage: f
     held = logp.detach().clone().requires_grad_()
     clipped_loss(held, batch, Objective(kl=0.1), constant_tok=1.0)[0].backward()
     assert held.grad.item() != 0
+
+
+def test_kl_is_exact_over_the_round_start_policy_and_its_gradient_bounded() -> None:
+    """Its mean over the old policy is KL(old || new); a token pushed far down pulls with weight 1 at most."""
+    import torch
+
+    old, new = torch.tensor([0.7, 0.2, 0.1]), torch.tensor([0.1, 0.3, 0.6])
+    drift = (new / old).log()
+    assert (old * _kl(drift)).sum().item() == pytest.approx((old * (old / new).log()).sum().item(), abs=1e-6)
+    far = torch.tensor([-12.0], requires_grad=True)
+    _kl(far).sum().backward()
+    assert _kl(far).item() < 12
+    assert -1 < far.grad.item() < 0
 
 
 def test_regression_rests_where_the_log_ratio_is_advantage_over_beta() -> None:

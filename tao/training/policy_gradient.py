@@ -43,6 +43,16 @@ def answer_logps(model: Any, batch: Mapping[str, Any]) -> torch.Tensor:
     return torch.log_softmax(picked, dim=-1).gather(1, batch["target_T"][:, None]).squeeze(1)
 
 
+def _kl(drift_T: torch.Tensor) -> torch.Tensor:
+    """The k3 estimate of KL(round start || model), from tokens that the round-start policy sampled.
+
+    GRPO writes it the other way round (exp(-drift) + drift - 1) because its samples come from the policy itself. On
+    an offline round that form is both biased and unbounded: one token of a pushed-down answer, e^-12 times as likely
+    as before, counts 160,000 nats and its gradient as much. This form grows linearly there.
+    """
+    return drift_T.exp() - 1 - drift_T
+
+
 def clipped_loss(
     logp_T: torch.Tensor, batch: Mapping[str, Any], objective: Objective, constant_tok: float
 ) -> tuple[torch.Tensor, dict[str, float]]:
@@ -58,12 +68,12 @@ def clipped_loss(
     ratio = drift.exp()
     bounded = ratio.clamp(1 - objective.clip_low, 1 + objective.clip_high)
     loss_T = -torch.minimum(ratio * advantage, bounded * advantage)
-    k3 = (-drift).exp() + drift - 1
+    kl_T = _kl(drift)
     if objective.kl:
-        loss_T = loss_T + objective.kl * k3
+        loss_T = loss_T + objective.kl * kl_T
     clipped = (ratio * advantage > bounded * advantage).float()
     figures = {
-        "kl": (k3 * weight).sum().item(),
+        "kl": (kl_T * weight).sum().item(),
         "clip_fraction": (clipped * weight).sum().item(),
         "tokens": weight.sum().item(),
     }
@@ -80,8 +90,7 @@ def regression_loss(
     ratio_A = torch.zeros_like(batch["advantage_A"]).index_add(0, batch["answer_T"], drift)
     loss_A = (objective.beta * ratio_A - batch["advantage_A"]) ** 2
     weight = batch["weight_A"][batch["answer_T"]]
-    k3 = (-drift).exp() + drift - 1
-    figures = {"kl": (k3 * weight).sum().item(), "clip_fraction": 0.0, "tokens": weight.sum().item()}
+    figures = {"kl": (_kl(drift) * weight).sum().item(), "clip_fraction": 0.0, "tokens": weight.sum().item()}
     return (loss_A * batch["weight_A"]).sum(), figures
 
 

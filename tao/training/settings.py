@@ -12,7 +12,7 @@ from tao.errors import InputError
 
 Progress = Callable[[str, int, int], None]
 """Called with the stage's name, steps done, steps in all."""
-VERSION = "1"
+VERSION = "2"
 """Part of every round's inputs; raise it when training changes for the same settings."""
 BUCKET_TOK = 32
 """Lengths are padded up to a multiple of this. Few shapes keep the CPU kernels' caches small: with freely
@@ -74,7 +74,7 @@ class Objective:
             alive (DAPO's clip-higher).
         beta: Strength of the pull to the round-start policy (regression): the target log-ratio of an
             answer is advantage / beta nats.
-        kl: Weight of the k3 estimate of KL to the round-start policy, added per token (clipped).
+        kl: Weight of the k3 estimate of KL from the round-start policy, added per token (clipped).
     """
 
     loss: Literal["clipped", "regression"] = "clipped"
