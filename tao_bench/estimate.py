@@ -131,10 +131,12 @@ class Estimator:
         self.shape = ModelShape.from_config(run.model.path)
         self.pace = read_pace()
         self._sizes = functools.cache(self._measure)
-        self._tasks = {prepared.cell.task: prepared.task for prepared in run.cells}
+        self._tasks: dict[str, dict[int | None, Task]] = {}
+        for prepared in run.cells:
+            self._tasks.setdefault(prepared.cell.task, {})[prepared.cell.fold] = prepared.task
 
     def _measure(self, name: str) -> tuple[float, float, int, int]:
-        task, evaluation = self._tasks[name], self.run.experiment.eval
+        task, evaluation = next(iter(self._tasks[name].values())), self.run.experiment.eval
         items = len(task.items(evaluation.split)[: evaluation.limit])
         answer = mean_answer_tok(self.run.root, task, evaluation.split)
         return mean_prompt_tok(self.run.model.path, task), answer, items, len(task.pool())
@@ -186,11 +188,11 @@ class Estimator:
         """The smallest difference to base a task could show with 80 % power, in words."""
         from tao_bench.stats import minimum_detectable_effect
 
-        task, evaluation = self._tasks[name], self.run.experiment.eval
-        items = task.items(evaluation.split)[: evaluation.limit]
+        evaluation = self.run.experiment.eval
+        items = [i for task in self._tasks[name].values() for i in task.items(evaluation.split)[: evaluation.limit]]
         clusters = len({item.cluster for item in items})
         seeds = max(
-            (sum(1 for p in self.run.cells if p.cell.task == name and p.cell.arm_label == q.cell.arm_label))
+            len({p.cell.seed for p in self.run.cells if p.cell.task == name and p.cell.arm_label == q.cell.arm_label})
             for q in self.run.cells
             if q.cell.task == name
         )

@@ -28,14 +28,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from tao.errors import InputError
 from tao_bench.arms import ARM_NAMES, get_arm
 from tao_bench.arms.contract import ArmOptions
 from tao_bench.task import suggest, validation_message
 
-PRESETS = ("quickstart", "scaling", "geoquery")
+PRESETS = ("quickstart", "scaling", "geoquery", "geoquery_cv")
 ENTRY_FIELDS = ("arm", "name", "label", "seeds", "tasks")
 
 
@@ -45,6 +45,14 @@ class EvalSpec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     split: Literal["dev", "test"] = "test"
     limit: int | None = Field(default=None, gt=0)
+    folds: int | None = Field(default=None, gt=1)
+    """Cross-validate over the task's own folds (all of them): every fold is answered by models tuned on the others."""
+
+    @model_validator(mode="after")
+    def _whole_folds(self) -> EvalSpec:
+        if self.folds and (self.split != "test" or self.limit):
+            raise ValueError("folds go with `split: test` and without a limit")
+        return self
 
 
 class Deployed(BaseModel):
@@ -100,6 +108,7 @@ class Cell:
         model: Model as the experiment names it.
         deployed: How the shared starting model was made.
         eval: What is evaluated.
+        fold: The fold it answers, tuned on the others; None without cross-validation.
     """
 
     id: str
@@ -112,6 +121,12 @@ class Cell:
     model: str
     deployed: Deployed
     eval: EvalSpec
+    fold: int | None = None
+
+    @property
+    def pooled_id(self) -> str:
+        """The id without its fold: what the folds of one arm and seed are published as."""
+        return self.id if self.fold is None else self.id.replace(f"--fold{self.fold}", "", 1)
 
 
 def preset_path(name: str) -> Path:
@@ -250,10 +265,11 @@ def expand(experiment: Experiment, path: str = "experiment", tree: yaml.Node | N
             arm = get_arm(entry.arm)
             random = arm.tune is not None or arm.decode == "majority"
             seeds = (entry.seeds or experiment.seeds) if random else (0,)
-            for options, seed in itertools.product(option_list, seeds):
+            folds = range(experiment.eval.folds) if experiment.eval.folds else (None,)
+            for options, seed, fold in itertools.product(option_list, seeds, folds):
                 slug = options.slug()
-                stem = entry.name or entry.arm
-                cell_id = "--".join((task, f"{stem}-{slug}" if slug else stem, f"seed{seed}"))
+                stem = f"{entry.name or entry.arm}-{slug}" if slug else entry.name or entry.arm
+                cell_id = "--".join((task, stem, *([] if fold is None else [f"fold{fold}"]), f"seed{seed}"))
                 if cell_id in cells:
                     line = _line_of(tree, ("arms", index))
                     raise InputError(
@@ -274,6 +290,7 @@ def expand(experiment: Experiment, path: str = "experiment", tree: yaml.Node | N
                     model=experiment.model,
                     deployed=experiment.deployed,
                     eval=experiment.eval,
+                    fold=fold,
                 )
     return list(cells.values())
 

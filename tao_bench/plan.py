@@ -7,13 +7,14 @@ import json
 import platform
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from tao.errors import InputError
+from tao.stage import digest
 from tao_bench.arms import get_arm
-from tao_bench.digest import code_digest
+from tao_bench.digest import SHORT, code_digest
 from tao_bench.experiment import Cell, Experiment
 from tao_bench.freeze import Fingerprint, differences, fingerprint, read_frozen
 from tao_bench.models import Model, resolve_model
@@ -83,6 +84,7 @@ def cell_config(cell: Cell, task: Task, prints: Fingerprint, drift: list[str] | 
     arm = get_arm(cell.arm)
     return {
         "cell": cell.id,
+        **({} if cell.fold is None else {"fold": cell.fold, "pooled": cell.pooled_id}),
         "experiment": cell.experiment,
         "arm": cell.arm,
         "arm_label": cell.arm_label,
@@ -91,7 +93,7 @@ def cell_config(cell: Cell, task: Task, prints: Fingerprint, drift: list[str] | 
         "seed": cell.seed,
         "model": Path(cell.model).name if Path(cell.model).is_dir() else cell.model,
         "deployed": cell.deployed.model_dump(mode="json"),
-        "eval": cell.eval.model_dump(mode="json"),
+        "eval": cell.eval.model_dump(mode="json", exclude=None if cell.eval.folds else {"folds"}),
         "uses_labels": arm.uses_labels,
         "labels_base": cell.deployed.labels,
         "labels_arm": cell.options.labels_used(),
@@ -122,16 +124,18 @@ def prepare(experiment: Experiment, cells: Sequence[Cell], out: Path, results: P
     model = resolve_model(experiment.model)
     frozen = read_frozen(results)
     tasks: dict[str, Task] = {}
+    folds: dict[str, list[Task]] = {}
     skipped: dict[str, str] = {}
     warnings: list[str] = []
     for name in experiment.tasks:
         try:
             tasks[name] = load_task(name, extra)
+            folds[name] = [load_task(name, extra, fold) for fold in _folds(experiment, tasks[name])]
         except MissingData as error:
             skipped[name] = str(error)
     if not tasks:
         raise InputError("none of its tasks can run here", experiment.name, "\n".join(skipped.values()))
-    prints = {name: fingerprint(model, task) for name, task in tasks.items()}
+    prints = {name: _pooled(fingerprint(model, task), folds[name]) for name, task in tasks.items()}
     drift = {name: differences(frozen, model, task) for name, task in tasks.items()}
     for name, found in drift.items():
         if found:
@@ -141,11 +145,28 @@ def prepare(experiment: Experiment, cells: Sequence[Cell], out: Path, results: P
     prepared = []
     for cell in cells:
         if cell.task in tasks:
-            task = tasks[cell.task]
+            task = tasks[cell.task] if cell.fold is None else folds[cell.task][cell.fold]
             folder = CellFolder(root / "cells" / cell.id, cell.eval.split)
             config = cell_config(cell, task, prints[cell.task], drift[cell.task], dev[cell.task])
             prepared.append(Prepared(cell, task, folder, config))
     return Run(experiment, root, model, tuple(prepared), skipped, tuple(warnings))
+
+
+def _folds(experiment: Experiment, task: Task) -> range:
+    """The folds to open; a cross-validation over some of a task's folds would be no figure of the task."""
+    wanted = experiment.eval.folds or 0
+    if wanted and wanted != task.spec.folds:
+        has = f"{task.spec.folds} folds" if task.spec.folds else "no folds"
+        fix = f"write `folds: {task.spec.folds}`" if task.spec.folds else "leave `folds` out of `eval`"
+        raise InputError(f"asks for {wanted} folds of {task.spec.name}, which has {has}", experiment.name, fix)
+    return range(wanted)
+
+
+def _pooled(prints: Fingerprint, folds: Sequence[Task]) -> Fingerprint:
+    """One fingerprint for all folds of a task, so that their rows stand as one set of rows."""
+    if not folds:
+        return prints
+    return replace(prints, splits=digest([fold.files() for fold in folds])[:SHORT])
 
 
 def write_configs(run: Run, restart: bool = False) -> list[str]:

@@ -58,6 +58,8 @@ class Task:
     folder: Path
     data: Path
     hash: str
+    fold: int | None = None
+    """Which fold of a cross-validation the data is: its test split is that fold, all else comes from the others."""
 
     @property
     def version_name(self) -> str:
@@ -262,7 +264,7 @@ def write_manifest(data: Path) -> None:
     (data / MANIFEST).write_text(json.dumps({"files": files}, indent=0) + "\n", encoding="utf-8")
 
 
-def _make(folder: Path, spec: TaskSpec, data: Path) -> None:
+def _make(folder: Path, spec: TaskSpec, data: Path, fold: int | None = None) -> None:
     """Generate (or copy) a task's data into the cache: a temporary folder first, then one rename."""
     data.parent.mkdir(parents=True, exist_ok=True)
     with _lock(data.parent / f".{data.name}.lock"):
@@ -274,7 +276,8 @@ def _make(folder: Path, spec: TaskSpec, data: Path) -> None:
         scratch.mkdir()
         try:
             if (folder / "generate.py").is_file():
-                _load_generator(folder).generate(scratch, spec.seed)
+                more = {} if fold is None else {"fold": fold}
+                _load_generator(folder).generate(scratch, spec.seed, **more)
             else:
                 shutil.copytree(folder, scratch, dirs_exist_ok=True, ignore=shutil.ignore_patterns(*NOT_DATA))
             _inspect(scratch)
@@ -285,22 +288,30 @@ def _make(folder: Path, spec: TaskSpec, data: Path) -> None:
             raise
 
 
-def load_task(name: str, extra: Sequence[Path] = ()) -> Task:
+def load_task(name: str, extra: Sequence[Path] = (), fold: int | None = None) -> Task:
     """Open a task by name, making its data if no process did so before.
 
+    Args:
+        name: The task.
+        extra: Further folders of tasks.
+        fold: Open the data of one fold of a cross-validation instead.
+
     Raises:
-        InputError: Unknown task, or its files are at fault.
+        InputError: Unknown task, its files are at fault, or it has no such fold.
         MissingData: It needs external data that is not here.
     """
     folder = task_folder(name, extra)
     spec = read_spec(folder)
     if spec.name != folder.name:
         raise InputError(f"is named {spec.name!r} in a folder called {folder.name!r}", str(folder / "task.yaml"))
+    if fold is not None and not 0 <= fold < spec.folds:
+        has = f"has {spec.folds} folds" if spec.folds else "has no folds to cross-validate over"
+        raise InputError(f"{has}, fold {fold} is not one", f"task {name}", "leave `folds` out of `eval`")
     key = input_hash(folder, spec)
-    data = cache_root() / f"{spec.name}@{spec.version}-{key}"
+    data = cache_root() / (f"{spec.name}@{spec.version}-{key}" + ("" if fold is None else f"-fold{fold}"))
     if not data.is_dir():
-        _make(folder, spec, data)
-    return Task(spec, folder, data, key)
+        _make(folder, spec, data, fold)
+    return Task(spec, folder, data, key, fold)
 
 
 def open_task(folder: Path, data: Path, key: str) -> Task:

@@ -100,7 +100,8 @@ def jobs_of(run: Run, weigh: Callable[[Prepared, Work], float]) -> list[Job]:
     deployed: dict[str, Job] = {}
     owed = [prepared for prepared in run.cells if not prepared.finished]
     for prepared in sorted(owed, key=lambda p: -weigh(p, "model")):
-        name, cell = prepared.cell.task, prepared.cell
+        cell = prepared.cell
+        name = cell.task if cell.fold is None else f"{cell.task}-fold{cell.fold}"
         message = {
             "folder": str(prepared.folder.root.resolve()),
             "split": prepared.folder.split,

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -163,6 +163,35 @@ def read_rounds(folder: CellFolder) -> list[dict[str, Any]]:
     return rows
 
 
+def published_id(cell: Mapping[str, Any]) -> str:
+    """The id a cell is published under: the folds of one arm and seed are one published cell."""
+    return str(cell.get("pooled", cell["cell"]))
+
+
+def pool_folds(cells: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Cells as published: the folds of a cross-validation become one cell that says how many models it pools.
+
+    Raises:
+        InputError: Some folds of a cell are missing: the rest would be a figure of other items.
+    """
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for cell in cells:
+        found.setdefault(published_id(cell), []).append(cell)
+    pooled = []
+    for name, parts in found.items():
+        first = dict(parts[0])
+        wanted = first["eval"].get("folds")
+        if wanted:
+            missing = sorted(set(range(wanted)) - {part["fold"] for part in parts})
+            if missing:
+                fix = "run the experiment to the end"
+                raise InputError(f"fold {missing[0]} of {wanted} is not finished", name, fix)
+            first = {key: value for key, value in first.items() if key not in ("fold", "pooled")}
+            first |= {"cell": name, "folds": wanted}
+        pooled.append(first)
+    return pooled
+
+
 def export_results(run: Path, target: Path, only: Collection[str] | None = None) -> int:
     """Publish a run: `cells.jsonl`, `ledger.jsonl`, `rounds.jsonl`, `timing.jsonl` and `rows/<cell>.jsonl`.
 
@@ -191,11 +220,16 @@ def export_results(run: Path, target: Path, only: Collection[str] | None = None)
     rounds: list[dict[str, Any]] = []
     timing: list[dict[str, Any]] = []
     for cell, folder in cells:
-        shutil.copyfile(folder.rows, scratch / "rows" / f"{cell['cell']}.jsonl")
-        ledger += [{"cell": cell["cell"], **row} for row in read_rows(folder.ledger)]
-        rounds += [{"cell": cell["cell"], **row} for row in read_rounds(folder)]
-        timing += [{"cell": cell["cell"], **row} for row in read_timing(folder.timing)]
-    _write_rows(scratch / "cells.jsonl", (cell for cell, _ in cells))
+        name, mark = published_id(cell), {} if cell.get("fold") is None else {"fold": cell["fold"]}
+        with (scratch / "rows" / f"{name}.jsonl").open("ab") as out:
+            if mark:
+                out.write("".join(dump({**row, "cell": name, **mark}) for row in read_rows(folder.rows)).encode())
+            else:
+                out.write(folder.rows.read_bytes())
+        ledger += [{"cell": name, **mark, **row} for row in read_rows(folder.ledger)]
+        rounds += [{"cell": name, **mark, **row} for row in read_rounds(folder)]
+        timing += [{"cell": name, **mark, **row} for row in read_timing(folder.timing)]
+    _write_rows(scratch / "cells.jsonl", pool_folds([cell for cell, _ in cells]))
     _write_rows(scratch / "ledger.jsonl", ledger)
     _write_rows(scratch / "rounds.jsonl", rounds)
     _write_rows(scratch / "timing.jsonl", timing)

@@ -60,6 +60,8 @@ class TaskSpec(BaseModel):
     limits: Limits
     needs: str = ""
     """Name of an environment variable with external data's folder; '' if the task makes its own."""
+    folds: int = Field(default=0, ge=0)
+    """Folds that `generate(out, seed, fold=k)` can make for cross-validation; 0 if the task has none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,16 @@ arms:
 """
 
 
+def test_a_cross_validation_is_one_cell_a_fold_and_pools_under_one_id() -> None:
+    text = GRID.replace("seeds: [0, 1]\n", "seeds: [0, 1]\neval: {folds: 2}\n")
+    _, cells = parse_experiment(text)
+    base = [cell for cell in cells if cell.task == "warehouse_sql" and cell.arm == "base"]
+    assert [cell.id for cell in base] == ["warehouse_sql--base--fold0--seed0", "warehouse_sql--base--fold1--seed0"]
+    assert {cell.pooled_id for cell in base} == {"warehouse_sql--base--seed0"}
+    with pytest.raises(InputError, match="folds go with"):
+        parse_experiment(text.replace("{folds: 2}", "{folds: 2, limit: 10}"))
+
+
 def test_a_grid_expands_to_readable_ids_in_file_order() -> None:
     experiment, cells = parse_experiment(GRID)
     assert experiment.model == "reference"

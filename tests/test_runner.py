@@ -14,6 +14,7 @@ import pytest
 import toy
 
 from tao.errors import InputError
+from tao_bench.report.load import load
 from tao_bench.runner import Clock, Job, run_lock
 from tao_bench.store import CellFolder
 
@@ -214,6 +215,31 @@ def test_a_full_disk_is_named_and_the_command_goes_on(whole: Bench, taught_model
     assert said.rstrip().rpartition("code ")[2] == "0", done.stdout + done.stderr
     skip = (*toy.UNHASHED, "lost.jsonl")
     assert toy.tree(tmp_path / "copy" / "trial", skip) == toy.tree(whole.folder / "runs" / "trial", skip)
+
+
+def test_a_cross_validation_answers_every_item_once(taught_model: Path, tmp_path: Path) -> None:
+    head = HEAD.replace("seeds: [0]\n", "seeds: [0]\ndeployed: {{labels: 8}}\neval: {{folds: 2}}\n")
+    sft = "  - arm: sft\n    labels: [8]\n    min_steps: 4\n"
+    bench = Bench(tmp_path / "bench", taught_model, "  - arm: base\n" + sft, head=head)
+    code, text = bench.run()
+    assert code == 0, text
+    results = bench.folder / "results" / "trial"
+    cells = [json.loads(line) for line in (results / "cells.jsonl").read_text().splitlines()]
+    assert [(cell["cell"], cell["folds"]) for cell in cells] == [
+        ("toy_task--base--seed0", 2),
+        ("toy_task--sft-l8--seed0", 2),
+    ]
+    for cell in cells:
+        rows = [json.loads(line) for line in (results / "rows" / f"{cell['cell']}.jsonl").read_text().splitlines()]
+        assert sorted(row["item"] for row in rows) == [f"test-{n}" for n in range(10)]
+        assert {row["fold"] for row in rows} == {0, 1}
+    charged = [json.loads(line) for line in (results / "ledger.jsonl").read_text().splitlines()]
+    tuned = [row["model_flop"] for row in charged if row["stage"] == "train"]
+    assert load(results).flop("toy_task--sft-l8--seed0") == sum(tuned) / 2
+    bench.file.write_text(bench.file.read_text().replace("folds: 2", "folds: 3"))
+    code, text = bench.run()
+    assert code == 2
+    assert "asks for 3 folds of toy_task, which has 2 folds" in " ".join(text.split())
 
 
 def test_two_commands_do_not_share_a_run(tmp_path: Path) -> None:

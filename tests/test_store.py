@@ -13,6 +13,7 @@ from tao_bench.store import (
     export_results,
     finished_cells,
     is_finished,
+    pool_folds,
     read_timing,
     write_json,
 )
@@ -29,6 +30,17 @@ def make_cell(run: Path, name: str, *, rows: int = 2, done: bool = True) -> Cell
     folder.ledger.write_text('{"stage": "train", "model_flop": 3}\n')
     append_line(folder.timing, {"stage": "tune", "wall_s": 1.5})
     return folder
+
+
+def test_a_cross_validation_with_a_fold_missing_is_not_published() -> None:
+    cells = [
+        {"cell": f"a--fold{k}", "pooled": "a", "fold": k, "arm": "base", "eval": {"split": "test", "folds": 3}}
+        for k in (0, 2)
+    ]
+    with pytest.raises(InputError, match="fold 1 of 3 is not finished"):
+        pool_folds(cells)
+    whole = pool_folds([*cells, {**cells[0], "cell": "a--fold1", "fold": 1}])
+    assert whole == [{"cell": "a", "arm": "base", "eval": {"split": "test", "folds": 3}, "folds": 3}]
 
 
 def test_only_finished_cells_are_published(tmp_path: Path) -> None:

@@ -226,6 +226,20 @@ def test_cross_validation_keeps_clusters_whole(data):
     assert set(folds.values()) == {0, 1, 2, 3, 4}
 
 
+@pytest.mark.parametrize("fold", range(5))
+def test_a_fold_reports_on_templates_that_nothing_was_tuned_on(data, source, tmp_path, monkeypatch, fold):
+    monkeypatch.setenv("TAO_BENCH_GEOQUERY", str(source))
+    _load_generator(task_folder("geoquery")).generate(tmp_path, 0, fold=fold)
+    homes = json.loads((data / "folds.json").read_text())
+    certificates = {row["id"]: row for row in rows(tmp_path / "labels" / "certificates.jsonl")}
+    tested = {row["id"] for row in rows(tmp_path / "test.jsonl")}
+    tuned = {row["id"] for split in ("pool", "train") for row in rows(tmp_path / f"{split}.jsonl")}
+    assert tested == {name for name, home in homes.items() if home == fold and not certificates[name]["fault"]}
+    assert tuned == {name for name, home in homes.items() if home != fold}
+    assert not {certificates[name]["cluster"] for name in tested} & {certificates[name]["cluster"] for name in tuned}
+    assert rows(tmp_path / "dev.jsonl") == []
+
+
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [

@@ -36,6 +36,7 @@ class Cell:
         labels_dev: Labels used for selection on dev.
         budget: ``samples_per_prompt`` and ``rounds`` of a label-free arm, else None.
         inference_samples: Responses generated per answer.
+        folds: Models the cell pools: 1, or the folds of a cross-validation.
         versions: Name to version of what ran.
         raw: The whole row, for provenance.
     """
@@ -52,6 +53,7 @@ class Cell:
     labels_dev: int
     budget: Mapping[str, int] | None
     inference_samples: int
+    folds: int
     versions: Mapping[str, Any]
     raw: Mapping[str, Any]
 
@@ -98,9 +100,10 @@ class Results:
         return tuple(dict.fromkeys(cell.task for cell in self.cells))
 
     def flop(self, cell: str, *, device: bool = False) -> float:
-        """Tuning FLOPs of a cell: all stages but `evaluate`."""
+        """FLOPs of obtaining one tuned model of a cell (the mean over its folds): all stages but `evaluate`."""
         mine = (c for c in self.charges if c.cell == cell and c.stage != EVALUATE)
-        return sum(c.device_flop if device else c.model_flop for c in mine)
+        folds = next((c.folds for c in self.cells if c.id == cell), 1)
+        return sum(c.device_flop if device else c.model_flop for c in mine) / folds
 
 
 def load(folder: Path) -> Results:
@@ -155,6 +158,7 @@ def _cells(path: Path) -> tuple[Cell, ...]:
             labels_dev=_get(row, "labels_dev", int, where),
             budget=_budget(row, where),
             inference_samples=_get(row, "inference_samples", int, where),
+            folds=_get(row, "folds", int, where) if "folds" in row else 1,
             versions=_get(row, "versions", dict, where),
             raw=row,
         )

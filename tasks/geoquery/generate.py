@@ -173,12 +173,38 @@ def _write(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
 
 
-def generate(out: Path, seed: int) -> None:
+def split_entries(entries: Sequence[Entry], seed: int) -> dict[str, list[Entry]]:
+    """The published splits: templates of the file's train fold tune, half of the others choose, half report."""
+    train = [entry for entry in entries if entry.fold == "train"]
+    rest = [entry for entry in entries if entry.fold != "train"]
+    side = halves(rest, Random(f"{seed} halves"))
+    return {
+        "pool": train[ASSISTANT:],
+        "train": [entry for entry in train[:ASSISTANT] if entry.proof.runs],
+        "dev": [entry for entry in rest if side[entry.cluster] == "dev" and not entry.proof.fault],
+        "test": [entry for entry in rest if side[entry.cluster] == "test" and not entry.proof.fault],
+    }
+
+
+def split_fold(entries: Sequence[Entry], seed: int, fold: int) -> dict[str, list[Entry]]:
+    """One fold of the cross-validation: its templates report, all others tune; nothing is chosen here."""
+    home = cross_validation(entries, seed)
+    others = [entry for entry in entries if home[entry.id] != fold]
+    return {
+        "pool": others[ASSISTANT:],
+        "train": [entry for entry in others[:ASSISTANT] if entry.proof.runs],
+        "dev": [],
+        "test": [entry for entry in entries if home[entry.id] == fold and not entry.proof.fault],
+    }
+
+
+def generate(out: Path, seed: int, fold: int | None = None) -> None:
     """Write the task's data.
 
     Args:
         out: An empty folder.
         seed: Fixes order, splits and the second instance.
+        fold: Write one fold of the cross-validation over templates instead of the published splits.
 
     Raises:
         InputError: TAO_BENCH_GEOQUERY names no folder with the two files.
@@ -188,16 +214,7 @@ def generate(out: Path, seed: int) -> None:
         raise InputError("is not set", VARIABLE, "name the folder that holds geography.json and geography.sqlite")
     entries, tables, second = read_entries(Path(named), seed)
     context = schema_lines(tables)
-
-    train = [entry for entry in entries if entry.fold == "train"]
-    rest = [entry for entry in entries if entry.fold != "train"]
-    side = halves(rest, Random(f"{seed} halves"))
-    splits = {
-        "pool": train[ASSISTANT:],
-        "train": [entry for entry in train[:ASSISTANT] if entry.proof.runs],
-        "dev": [entry for entry in rest if side[entry.cluster] == "dev" and not entry.proof.fault],
-        "test": [entry for entry in rest if side[entry.cluster] == "test" and not entry.proof.fault],
-    }
+    splits = split_entries(entries, seed) if fold is None else split_fold(entries, seed, fold)
     for split, chosen in splits.items():
         rows = []
         for entry in chosen:
