@@ -70,7 +70,7 @@ def tune(
 
     Args:
         model: Checkpoint folder to start from.
-        prompts: The pool; the same in every round.
+        prompts: The pool; every round explores all of it, or the part that `recipe.prompts_of` names.
         interpreter: Says what an answer means, without knowing the truth.
         recipe: See `tao.recipe.Recipe`.
         out: Folder of the run.
@@ -176,11 +176,12 @@ def _round(run: _Run, number: int, current: Path, history: Sequence[RoundStats])
 def _explore_and_score(run: _Run, number: int, current: Path, folder: Path) -> ScoredRound:
     recipe = run.recipe
     settings = Settings(recipe.max_prompt_tok, recipe.max_new_tok, recipe.temperature)
+    prompts = [run.prompts[at] for at in recipe.prompts_of(number, len(run.prompts))]
     with _timed(run, "explore", number):
         sampler = run.sampler(current)
         try:
             samples = explore(
-                run.prompts,
+                prompts,
                 sampler,
                 recipe.counts(),
                 settings,
@@ -195,7 +196,7 @@ def _explore_and_score(run: _Run, number: int, current: Path, folder: Path) -> S
     with _timed(run, "score", number):
         # Votes are taken once, on the round-start model's samples, and stay frozen while it trains on them.
         return score(
-            run.prompts,
+            prompts,
             samples,
             run.interpreter,
             recipe.rewards(),

@@ -27,6 +27,9 @@ class Recipe(BaseModel):
     """Rounds of explore, score, train."""
     samples: int = Field(default=8, ge=2)
     """Samples per prompt and round, over all strategies: the dial of the budget."""
+    prompts_per_round: int | None = Field(default=None, gt=0)
+    """Prompts a round explores, walking through the pool round after round; None: all of them every round. Few prompts
+    and many rounds keep the samples close to the model they train (semi-online, arXiv 2506.21495)."""
     mix: Mapping[str, float] = {"direct": 1.0}
     """Share of the samples by strategy (any positive numbers), e.g. ``{direct: 2, reorder: 1}``."""
     temperature: float = Field(default=1.0, gt=0)
@@ -39,6 +42,10 @@ class Recipe(BaseModel):
     """Winner's share of the valid votes below which a prompt abstains."""
     min_votes: int = Field(default=2, ge=1)
     """Samples the winner needs."""
+    support: float = Field(default=0.0, ge=0, le=1)
+    """Winner's share of all samples, failed ones included, below which a prompt abstains."""
+    mentions: bool = True
+    """Whether an answer that leaves out a number or name of the question loses its vote."""
     invalid: float = 0.0
     """Reward of an answer that does not work."""
     runs: float = 0.1
@@ -99,10 +106,28 @@ class Recipe(BaseModel):
             counts[max((n for n in counts if counts[n] > 1), key=lambda name: counts[name] - exact[name])] -= 1
         return counts
 
+    def prompts_of(self, number: int, pool: int) -> list[int]:
+        """Positions in the pool that a round explores; a walk that reaches the end goes on at the start.
+
+        Args:
+            number: The round, from 0.
+            pool: Prompts of the pool.
+        """
+        size = min(self.prompts_per_round or pool, pool)
+        return sorted((number * size + at) % pool for at in range(size))
+
     def rewards(self) -> Rewards:
         """The scoring stage's settings."""
         return Rewards(
-            self.consensus_floor, self.min_votes, self.invalid, self.runs, self.graded, self.by_view, self.confidence
+            consensus_floor=self.consensus_floor,
+            min_votes=self.min_votes,
+            support=self.support,
+            mentions=self.mentions,
+            invalid=self.invalid,
+            runs=self.runs,
+            graded=self.graded,
+            by_view=self.by_view,
+            confidence=self.confidence,
         )
 
     def optim(self) -> Optim:

@@ -17,7 +17,7 @@ from tao.prompts import Sample
 from tao.scoring.consensus import Consensus, consensus, view_weights
 from tao.scoring.gate import is_vote
 
-VERSION = "1"
+VERSION = "2"
 """Part of every scored round's inputs; raise it when gate, vote or reward change for the same settings."""
 
 
@@ -28,6 +28,10 @@ class Rewards:
     Attributes:
         consensus_floor: Winner's share of the valid votes below which the prompt abstains.
         min_votes: Samples the winner needs; one lone valid answer among failures is no agreement.
+        support: Winner's share of *all* the prompt's samples below which it abstains. Where most samples fail, what
+            happens to work is often what left the hard part out.
+        mentions: Whether an answer that leaves out what the question mentions loses its vote
+            (`tao.scoring.mentions`).
         invalid: Reward of an answer that does not work, is empty or is missing (0, or slightly negative).
         runs: Reward of an answer that works, before its share counts.
         graded: What a minority answer adds to `runs`, times its own cluster's share.
@@ -38,6 +42,8 @@ class Rewards:
 
     consensus_floor: float = 0.4
     min_votes: int = 2
+    support: float = 0.0
+    mentions: bool = True
     invalid: float = 0.0
     runs: float = 0.1
     graded: float = 0.4
@@ -45,8 +51,9 @@ class Rewards:
     confidence: bool = True
 
     def __post_init__(self) -> None:
-        if not 0 <= self.consensus_floor <= 1:
-            raise InputError("a share must be in [0, 1]", "consensus_floor", "use 0.4")
+        for name in ("consensus_floor", "support"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError("a share must be in [0, 1]", name, "use 0.4")
         if self.min_votes < 1:
             raise InputError("must be at least 1", "min_votes", "use 2")
         # The winner's reward is 1: what loses must earn less, or training would run away from the vote.
@@ -84,9 +91,13 @@ def _reward(reading: Reading, vote: Consensus | None, rewards: Rewards) -> float
     return rewards.runs + rewards.graded * vote.shares[str(reading.key)]
 
 
-def trusted(vote: Consensus | None, rewards: Rewards) -> bool:
-    """Whether a prompt's vote is strong enough to train on."""
-    return vote is not None and vote.share >= rewards.consensus_floor and vote.votes >= rewards.min_votes
+def trusted(vote: Consensus | None, rewards: Rewards, samples: int) -> bool:
+    """Whether the vote of a prompt with so many samples is strong enough to train on."""
+    return (
+        vote is not None
+        and vote.share >= rewards.consensus_floor
+        and vote.votes >= max(rewards.min_votes, rewards.support * samples)
+    )
 
 
 def combine(samples: Sequence[Sample], readings: Sequence[Reading], rewards: Rewards) -> list[Score]:
@@ -108,7 +119,8 @@ def combine(samples: Sequence[Sample], readings: Sequence[Reading], rewards: Rew
     # Samples without an answer cannot be trained on, so they are no part of the baseline either.
     trainable = [r is not None and s.answer is not None for s, r in zip(samples, earned, strict=True)]
     group = [r for r, use in zip(earned, trainable, strict=True) if use and r is not None]
-    silent = not trusted(vote, rewards) or len(set(group)) < 2
+    trust = trusted(vote, rewards, len(samples))
+    silent = not trust or len(set(group)) < 2
     mean = sum(group) / len(group) if group else 0.0
     factor = vote.share if rewards.confidence and vote is not None else 1.0
     scores = []
@@ -121,7 +133,7 @@ def combine(samples: Sequence[Sample], readings: Sequence[Reading], rewards: Rew
                 share=vote.shares[str(reading.key)] if vote is not None and voted else 0.0,
                 reward=reward,
                 advantage=None if silent or not use or reward is None else factor * (reward - mean),
-                pseudo_label=trusted(vote, rewards) and vote is not None and voted and reading.key == vote.key,
+                pseudo_label=trust and vote is not None and voted and reading.key == vote.key,
             )
         )
     return scores

@@ -14,6 +14,7 @@ from tao.prompts import Prompt, Sample, pool_digest
 from tao.sampling.samples import read_samples
 from tao.scoring.combine import VERSION, Rewards, Score, combine
 from tao.scoring.gate import refusal
+from tao.scoring.mentions import left_out
 from tao.scoring.stats import RoundStats, round_stats
 from tao.stage import Stage, digest, file_digest
 
@@ -46,8 +47,16 @@ def handles_digest(prompts: Sequence[Prompt]) -> str:
     return digest([[p.id, sorted([n, known[v]] for n, v in p.handles.items())] for p in prompts])
 
 
-def read_answers(prompt: Prompt, samples: Sequence[Sample], interpreter: Interpreter) -> list[Reading]:
+def read_answers(
+    prompt: Prompt, samples: Sequence[Sample], interpreter: Interpreter, *, rule: bool = True
+) -> list[Reading]:
     """Gate and interpret one prompt's samples; equal answers are read once.
+
+    Args:
+        prompt: The prompt.
+        samples: Its samples.
+        interpreter: Says what an answer means.
+        rule: Whether answers that leave out what the question mentions lose their vote.
 
     Raises:
         RuntimeError: The interpreter returned another number of readings than it was given answers.
@@ -58,6 +67,10 @@ def read_answers(prompt: Prompt, samples: Sequence[Sample], interpreter: Interpr
     if len(readings) != len(pending):
         raise RuntimeError(f"interpreter {interpreter.name} gave {len(readings)} readings for {len(pending)} answers")
     by_answer = dict(zip(pending, readings, strict=True))
+    if rule:
+        for answer, word in zip(pending, left_out(prompt, list(pending)), strict=True):
+            if word and by_answer[answer].outcome in (Outcome.OK, Outcome.EMPTY):
+                by_answer[answer] = Reading(Outcome.INVALID, detail=f"leaves out {word}")
     return [no if no is not None else by_answer[str(s.answer)] for s, no in zip(samples, refused, strict=True)]
 
 
@@ -130,7 +143,7 @@ def score(
         for number, prompt in enumerate(prompts):
             if prompt.id not in scores:
                 group = samples[prompt.id]
-                scores[prompt.id] = combine(group, read_answers(prompt, group, interpreter), rewards)
+                scores[prompt.id] = combine(group, read_answers(prompt, group, interpreter, rule=rewards.mentions), rewards)
                 stage.append(_row(prompt.id, s, c) for s, c in zip(group, scores[prompt.id], strict=True))
             if progress:
                 progress("score", number + 1, len(prompts))
