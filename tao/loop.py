@@ -97,6 +97,7 @@ def tune(
     }
     claim(out, made_from)
     run = _Run(
+        start=model,
         prompts=prompts,
         interpreter=interpreter,
         recipe=recipe,
@@ -133,6 +134,7 @@ def tune(
 class _Run:
     """What stays the same over the rounds."""
 
+    start: Path
     prompts: Sequence[Prompt]
     interpreter: Interpreter
     recipe: Recipe
@@ -176,7 +178,7 @@ def _round(run: _Run, number: int, current: Path, history: Sequence[RoundStats])
 def _explore_and_score(run: _Run, number: int, current: Path, folder: Path) -> ScoredRound:
     recipe = run.recipe
     settings = Settings(recipe.max_prompt_tok, recipe.max_new_tok, recipe.temperature)
-    prompts = [run.prompts[at] for at in recipe.prompts_of(number, len(run.prompts))]
+    prompts = _prompts(run, number)
     with _timed(run, "explore", number):
         sampler = run.sampler(current)
         try:
@@ -195,14 +197,17 @@ def _explore_and_score(run: _Run, number: int, current: Path, folder: Path) -> S
             sampler.close()
     with _timed(run, "score", number):
         # Votes are taken once, on the round-start model's samples, and stay frozen while it trains on them.
-        return score(
-            prompts,
-            samples,
-            run.interpreter,
-            recipe.rewards(),
-            out=folder / "scores.jsonl",
-            progress=run.progress,
-        )
+        return _scored(run, number, samples)
+
+
+def _prompts(run: _Run, number: int) -> list[Prompt]:
+    return [run.prompts[at] for at in run.recipe.prompts_of(number, len(run.prompts))]
+
+
+def _scored(run: _Run, number: int, samples: Path) -> ScoredRound:
+    """A round's scores; those of a finished round are read, not made again."""
+    out, rewards = samples.with_name("scores.jsonl"), run.recipe.rewards()
+    return score(_prompts(run, number), samples, run.interpreter, rewards, out=out, progress=run.progress)
 
 
 def _has_signal(scored: ScoredRound, recipe: Recipe) -> bool:
@@ -223,8 +228,12 @@ def _train(run: _Run, number: int, current: Path, scored: ScoredRound, folder: P
     seed = int(digest([run.seed, number, "train"]), 16) % 2**31
     with _timed(run, "train", number):
         if objective is None:
-            keep = run.recipe.per_prompt
-            report = train_rft(current, scored, optim, out, seed=seed, per_prompt=keep, progress=run.progress)
+            keep, rounds = run.recipe.per_prompt, [scored]
+            if run.recipe.restart:
+                earlier = [run.out / f"round-{past}" / "samples.jsonl" for past in range(number)]
+                rounds = [*(_scored(run, past, samples) for past, samples in enumerate(earlier)), scored]
+            start = run.start if run.recipe.restart else current
+            report = train_rft(start, rounds, optim, out, seed=seed, per_prompt=keep, progress=run.progress)
         else:
             report = train_policy_gradient(current, scored, objective, optim, out, seed=seed, progress=run.progress)
     for attempt in range(1, lost + 1):

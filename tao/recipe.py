@@ -72,6 +72,10 @@ class Recipe(BaseModel):
     """Weight of the KL to the round-start policy (``clipped``)."""
     per_prompt: int = Field(default=1, ge=1)
     """Different winners per prompt (``rft``)."""
+    restart: bool = False
+    """Whether every round trains the run's first model anew, on the winners of all rounds so far (``rft``)."""
+    decay: Literal["constant", "linear"] = "constant"
+    """Learning rate after the warm-up: constant, or linear to zero within each round."""
     max_grad_norm: float = Field(default=1.0, gt=0)
     max_row_tok: int = Field(default=640, gt=0)
     """Longest training row in tokens."""
@@ -89,6 +93,8 @@ class Recipe(BaseModel):
             raise ValueError("mix: needs at least one strategy, and positive shares")
         if len(self.mix) > self.samples:
             raise ValueError(f"mix: {len(self.mix)} strategies need at least as many samples")
+        if self.restart and self.objective != "rft":
+            raise ValueError("restart: goes with the objective rft; the others step from the model that sampled")
         self.rewards()
         return self
 
@@ -137,6 +143,7 @@ class Recipe(BaseModel):
             epochs=self.epochs,
             batch_size=self.batch_size,
             warmup=self.warmup,
+            decay=self.decay,
             max_grad_norm=self.max_grad_norm,
             max_row_tok=self.max_row_tok,
             precision=self.precision,

@@ -68,6 +68,17 @@ def finished(base: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path
     return out, run(base, out)
 
 
+def test_restarted_rounds_train_the_first_model_on_all_winners_so_far(base: Path, tmp_path: Path) -> None:
+    recipe = RECIPE.model_copy(update={"objective": "rft", "restart": True, "prompts_per_round": 6, "watch": False})
+    rounds = run(base, tmp_path, recipe).rounds
+    elected = [done.stats.trusted * done.stats.prompts for done in rounds]
+    assert [done.stats.prompts for done in rounds] == [6, 6]
+    assert rounds[0].training["rows"] == elected[0]
+    assert rounds[1].training["rows"] == sum(elected)
+    with pytest.raises(InputError, match="restart: goes with the objective rft"):
+        make_recipe({"restart": True})
+
+
 def test_it_learns_what_the_votes_say_and_more_rounds_go_on(
     base: Path, finished: tuple[Path, TuneResult], tmp_path: Path
 ) -> None:

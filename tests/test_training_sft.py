@@ -164,13 +164,24 @@ def test_winners_are_deduplicated_ranked_and_on_the_deployment_prompt() -> None:
         "a": [score(0.1, label=x != "2") for x in ["1", "1.0", "2", "1.0", "1", "1.0"]],
         "b": [score(None), score(None)],
     }
-    assert winners(ScoredRound(pool, samples, scores), 1) == [Example("a#0", pool[0].messages, "1.0")]
-    assert [e.target for e in winners(ScoredRound(pool, samples, scores), 5)] == ["1.0", "1"]
+    assert winners([ScoredRound(pool, samples, scores)], 1) == [Example("a#0", pool[0].messages, "1.0")]
+    assert [e.target for e in winners([ScoredRound(pool, samples, scores)], 5)] == ["1.0", "1"]
+
+
+def test_the_latest_round_that_elected_an_answer_counts() -> None:
+    pool = [prompt("a", "qa"), prompt("b", "qb")]
+
+    def scored(a: str, b: str, *, b_trusted: bool = True) -> ScoredRound:
+        samples = {"a": [sample("a", 0, a)], "b": [sample("b", 0, b)]}
+        return ScoredRound(pool, samples, {"a": [score(0.1, label=True)], "b": [score(0.1, label=b_trusted)]})
+
+    found = winners([scored("old", "kept"), scored("new", "untrusted", b_trusted=False)], 1)
+    assert [(e.id, e.target) for e in found] == [("a#0", "new"), ("b#0", "kept")]
 
 
 def test_nothing_to_train_on_is_an_error(tiny_model: Path, tmp_path: Path) -> None:
     silent = ScoredRound([prompt("a", "q")], {"a": [sample("a", 0, "1")]}, {"a": [score(None)]})
     with pytest.raises(InputError, match="no prompt has a trusted vote"):
-        train_rft(tiny_model, silent, OPTIM, tmp_path / "x", seed=0)
+        train_rft(tiny_model, [silent], OPTIM, tmp_path / "x", seed=0)
     with pytest.raises(InputError, match="no usable model"):
         train_sft(tmp_path / "nowhere", examples(), OPTIM, tmp_path / "x", seed=0)

@@ -143,7 +143,8 @@ def score(
         for number, prompt in enumerate(prompts):
             if prompt.id not in scores:
                 group = samples[prompt.id]
-                scores[prompt.id] = combine(group, read_answers(prompt, group, interpreter, rule=rewards.mentions), rewards)
+                readings = read_answers(prompt, group, interpreter, rule=rewards.mentions)
+                scores[prompt.id] = combine(group, readings, rewards)
                 stage.append(_row(prompt.id, s, c) for s, c in zip(group, scores[prompt.id], strict=True))
             if progress:
                 progress("score", number + 1, len(prompts))

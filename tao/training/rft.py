@@ -1,10 +1,12 @@
-"""Rejection-sampling fine-tuning: supervised training on a round's own winners (RAFT, arXiv 2504.11343).
+"""Rejection-sampling fine-tuning: supervised training on the votes' own winners (RAFT, arXiv 2504.11343).
 
-The positive-only control of every comparison: the same votes, no negatives, no bounded step.
+From the round-start model on a round's winners, or from the run's first model on the winners of all rounds so far
+(ReST-EM, arXiv 2312.06585, section 3: less drift, and no round's winners are forgotten).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from tao.errors import InputError
@@ -13,32 +15,40 @@ from tao.training.settings import Optim, Progress, TrainReport
 from tao.training.sft import Example, train_sft
 
 
-def winners(
-    scored: ScoredRound,
-    per_prompt: int,
-) -> list[Example]:
+def winners(rounds: Sequence[ScoredRound], per_prompt: int) -> list[Example]:
     """Pseudo-labelled answers as examples on the *deployment* prompt, whatever view produced them.
 
-    Equal answers of a prompt count once; the most frequent come first (ties: first sampled).
+    Equal answers of a prompt count once; the most frequent come first (ties: first sampled). Where several rounds
+    elected an answer to a prompt, the latest did it with the best model.
 
     Args:
-        scored: The round.
+        rounds: Scored rounds, oldest first.
         per_prompt: Different answers kept per prompt.
     """
-    examples = []
+    latest: dict[str, list[Example]] = {}
+    for scored in rounds:
+        for name, examples in _of_round(scored, per_prompt).items():
+            latest[name] = examples
+    return [example for examples in latest.values() for example in examples]
+
+
+def _of_round(scored: ScoredRound, per_prompt: int) -> dict[str, list[Example]]:
+    """Winners of one round by prompt, in pool order; prompts without a trusted vote are left out."""
+    found = {}
     for prompt in scored.prompts:
         counts: dict[str, int] = {}
         for sample, score in zip(scored.samples[prompt.id], scored.scores[prompt.id], strict=True):
             if score.pseudo_label and sample.answer is not None:
                 counts[sample.answer] = counts.get(sample.answer, 0) + 1
         kept = sorted(counts, key=lambda answer: -counts[answer])[:per_prompt]
-        examples += [Example(f"{prompt.id}#{at}", prompt.messages, answer) for at, answer in enumerate(kept)]
-    return examples
+        if kept:
+            found[prompt.id] = [Example(f"{prompt.id}#{at}", prompt.messages, answer) for at, answer in enumerate(kept)]
+    return found
 
 
 def train_rft(
     model_dir: Path,
-    scored: ScoredRound,
+    rounds: Sequence[ScoredRound],
     optim: Optim,
     out: Path,
     *,
@@ -46,12 +56,12 @@ def train_rft(
     per_prompt: int = 1,
     progress: Progress | None = None,
 ) -> TrainReport:
-    """Fine-tune on the winners of a scored round. Arguments as in `winners` and `train_sft`.
+    """Fine-tune on the winners of scored rounds. Arguments as in `winners` and `train_sft`.
 
     Raises:
         InputError: No prompt has a trusted vote.
     """
-    examples = winners(scored, per_prompt)
+    examples = winners(rounds, per_prompt)
     if not examples:
         raise InputError("no prompt has a trusted vote, so there is nothing to train on", str(out))
     return train_sft(model_dir, examples, optim, out, seed=seed, progress=progress)
