@@ -159,9 +159,10 @@ class Estimator:
         """Tuning FLOPs of a label-free cell: training puts a prompt's answers behind one copy of the prompt."""
         options: Any = prepared.cell.options
         recipe = options.made(prepared.task.spec.limits)
+        each = min(prompts, recipe.prompts_per_round or prompts)
         explore = plan_tao(
             self.shape,
-            prompts=prompts,
+            prompts=each,
             prompt_tok=prompt_tok,
             completion_tok=answer_tok,
             samples=options.samples,
@@ -171,7 +172,9 @@ class Estimator:
         behind = 1 if recipe.objective == "rft" else options.samples
         row_tok = round(prompt_tok + behind * answer_tok * TRAINED_SHARE)
         passes = 3 * recipe.epochs + (0 if recipe.objective == "rft" else 1)
-        rows = options.rounds * prompts * TRAINED_SHARE
+        # A restarted round trains on the winners of all rounds so far.
+        seen = [min(prompts, each * number) if recipe.restart else each for number in range(1, options.rounds + 1)]
+        rows = sum(seen) * TRAINED_SHARE
         train = rows * passes * forward_flop(self.shape, row_tok, round(behind * answer_tok * TRAINED_SHARE))
         return int(explore + round(train))
 

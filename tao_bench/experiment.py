@@ -35,7 +35,7 @@ from tao_bench.arms import ARM_NAMES, get_arm
 from tao_bench.arms.contract import ArmOptions
 from tao_bench.task import suggest, validation_message
 
-PRESETS = ("quickstart", "scaling", "geoquery", "geoquery_cv")
+PRESETS = ("quickstart", "scaling", "geoquery", "geoquery_cv", "trials")
 ENTRY_FIELDS = ("arm", "name", "label", "seeds", "tasks")
 
 

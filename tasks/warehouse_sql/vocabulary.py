@@ -70,7 +70,7 @@ def plural(words: str) -> str:
 
 
 def _split(text: str, mark: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(mark) if part.strip())
+    return tuple(" ".join(part.split()) for part in text.split(mark) if part.strip())
 
 
 def _slot(line: str) -> Slot:
