@@ -269,7 +269,7 @@ def _arm(
 ) -> ArmReport:
     first = cells[0]
     for cell in cells:
-        for name in ("arm", "labels_base", "labels_arm", "labels_dev", "budget", "inference_samples"):
+        for name in ("arm", "labels_base", "labels_arm", "labels_dev", "budget", "inference_samples", "folds"):
             if getattr(cell, name) != getattr(first, name):
                 raise InputError(f"cells {first.id!r} and {cell.id!r} share a label but differ in {name}", first.label)
     kept = set(scores.items)

@@ -68,7 +68,19 @@ def _lead(results: Results, reports: Sequence[TaskReport]) -> str:
     rule = "The headline arm is the TAO arm with the most seeds, then the largest budget; the rule looks at no result."
     drift = [f"{task} ({', '.join(found)})" for task, found in _drift(results).items() if found]
     apart = f" Not what was frozen: {'; '.join(drift)}; these results stand apart." if drift else ""
-    return f"Tasks: {'; '.join(parts)}. {rule}{apart}"
+    return f"Tasks: {'; '.join(parts)}. {rule}{_folds(results)}{apart}"
+
+
+def _folds(results: Results) -> str:
+    """How a cross-validation is to be read; '' without one."""
+    folds = max(cell.folds for cell in results.cells)
+    if folds == 1:
+        return ""
+    return (
+        f" Cross-validated over {folds} folds of whole clusters: every item is answered once, by models tuned on the "
+        f"other folds; tuning FLOPs are the mean of the {folds} models. Options were chosen beforehand, on a dev split "
+        "whose items are among these."
+    )
 
 
 def _split(results: Results, task: str) -> str:
