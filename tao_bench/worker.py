@@ -102,6 +102,15 @@ def _cpu_s() -> float:
     return sum(os.times()[:4])
 
 
+def _peak_gb() -> float:
+    """Most memory this process or any of its ended children has held (resident set)."""
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, Linux kilobytes
+    who = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    return max(resource.getrusage(one).ru_maxrss for one in who) * unit / 1e9
+
+
 @contextlib.contextmanager
 def _timed(folder: CellFolder, stage: str) -> Iterator[None]:
     """Note how long a stage took, and on what, in `timing.jsonl`."""
@@ -114,6 +123,7 @@ def _timed(folder: CellFolder, stage: str) -> Iterator[None]:
             "started": round(started, 3),
             "wall_s": round(time.time() - started, 3),
             "cpu_s": round(_cpu_s() - cpu, 3),
+            "peak_gb": round(_peak_gb(), 3),
             "host": {"machine": platform.machine(), "system": platform.system(), "cores": os.cpu_count()},
         },
     )

@@ -236,6 +236,9 @@ def test_a_cross_validation_answers_every_item_once(taught_model: Path, tmp_path
     charged = [json.loads(line) for line in (results / "ledger.jsonl").read_text().splitlines()]
     tuned = [row["model_flop"] for row in charged if row["stage"] == "train"]
     assert load(results).flop("toy_task--sft-l8--seed0") == sum(tuned) / 2
+    report = (bench.folder / "reports" / "trial" / "report.md").read_text()
+    assert "Cross-validated over 2 folds" in report
+    assert "10 test items" in report
     bench.file.write_text(bench.file.read_text().replace("folds: 2", "folds: 3"))
     code, text = bench.run()
     assert code == 2

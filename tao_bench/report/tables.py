@@ -181,18 +181,20 @@ def changes(report: TaskReport) -> Table | None:
 
 
 def compute(results: Results, unit: tuple[float, str]) -> Table:
-    """FLOPs by stage and arm, mean over seeds."""
+    """FLOPs by stage and arm, mean over seeds (and over folds, for tuning), with time and memory."""
     stages = [
         s for s in ("explore", "score", "judge", "train", "evaluate") if any(c.stage == s for c in results.charges)
     ]
     groups: dict[tuple[str, str], list[str]] = {}
+    folds = {cell.id: cell.folds for cell in results.cells}
     for cell in results.cells:
         groups.setdefault((cell.task, cell.label), []).append(cell.id)
     rows = []
     for (task, label), cells in groups.items():
         mine = [c for c in results.charges if c.cell in cells]
-        sums = {s: sum(c.model_flop for c in mine if c.stage == s) / len(cells) for s in stages}
-        tok = sum(c.tok for c in mine if c.stage != "evaluate") / len(cells)
+        models = {s: len(cells) if s == "evaluate" else sum(folds[c] for c in cells) for s in stages}
+        sums = {s: sum(c.model_flop for c in mine if c.stage == s) / models[s] for s in stages}
+        tok = sum(c.tok for c in mine if c.stage != "evaluate") / sum(folds[c] for c in cells)
         rows.append(
             (
                 Value(label),
@@ -201,18 +203,26 @@ def compute(results: Results, unit: tuple[float, str]) -> Table:
                 Value(f"{tok:,.0f}"),
                 Value(_time(results, cells, "wall_s")),
                 Value(_time(results, cells, "cpu_s")),
+                Value(_peak(results, cells)),
             )
         )
     return Table(
-        ("Arm", "Task", *(f"{s}, {unit[1]}" for s in stages), "Tuning tokens", "Wall, min", "CPU, min"),
+        ("Arm", "Task", *(f"{s}, {unit[1]}" for s in stages), "Tuning tokens", "Wall, min", "CPU, min", "Peak GB"),
         tuple(rows),
-        "Model FLOPs of every stage, mean over seeds. `evaluate` is not tuning and is in no budget.",
+        "Model FLOPs of every stage, mean over seeds. `evaluate` is not tuning and is in no budget. Peak: the largest "
+        "process.",
     )
 
 
 def _time(results: Results, cells: Sequence[str], name: str) -> str:
     known = [row[name] for row in results.timing if row.get("cell") in cells and isinstance(row.get(name), int | float)]
     return f"{sum(known) / len(cells) / 60:.1f}" if known else "–"
+
+
+def _peak(results: Results, cells: Sequence[str]) -> str:
+    """Most memory any process of these cells held, in GB."""
+    known = [float(row["peak_gb"]) for row in results.timing if row.get("cell") in cells and row.get("peak_gb")]
+    return f"{max(known):.1f}" if known else "–"
 
 
 def seeds(report: TaskReport) -> Table:
