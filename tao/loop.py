@@ -112,7 +112,7 @@ def tune(
     current, good, stopped = model, model, "rounds"
     rounds: list[Round] = []
     for number in range(recipe.rounds):
-        if number and budget_flop is not None and _forecast(run.ledger, number) > budget_flop:
+        if number and budget_flop is not None and _forecast(run, number) > budget_flop:
             stopped = "budget"
             break
         done = _round(run, number, current, [past.stats for past in rounds])
@@ -122,8 +122,10 @@ def tune(
             current, stopped = good, "alarm"
             break
         if done.checkpoint is None:
-            stopped = "no_signal"
-            break
+            if recipe.prompts_per_round is None or number + 1 == recipe.rounds:
+                stopped = "no_signal"
+                break
+            continue  # this part of the pool had nothing to say; the next may
         good, current = current, done.checkpoint
     result = TuneResult(current, stopped, tuple(rounds), run.ledger.tuning_flop())
     write_result(out, result)
@@ -147,11 +149,13 @@ class _Run:
     made_from: Mapping[str, Any]
 
 
-def _forecast(ledger: Ledger, number: int) -> int:
-    """Model FLOPs after one more round that costs what the last one did."""
-    spent = sum(t.model_flop for stage, t in ledger.totals(range(number)).items() if stage != "evaluate")
-    last = sum(t.model_flop for stage, t in ledger.totals([number - 1]).items() if stage != "evaluate")
-    return spent + last
+def _forecast(run: _Run, number: int) -> int:
+    """Model FLOPs after one more round like the last one; a restarted round trains on one more round's winners."""
+    spent = sum(t.model_flop for stage, t in run.ledger.totals(range(number)).items() if stage != "evaluate")
+    last = {stage: t.model_flop for stage, t in run.ledger.totals([number - 1]).items() if stage != "evaluate"}
+    if run.recipe.restart and "train" in last:
+        last["train"] = last["train"] * (number + 1) // number
+    return spent + sum(last.values())
 
 
 def _round(run: _Run, number: int, current: Path, history: Sequence[RoundStats]) -> Round:

@@ -14,6 +14,7 @@ from tao.compute import Ledger
 from tao.meaning import Interpreter
 from tao.prompts import Prompt, Sample
 from tao.sampling.protocol import Sampler
+from tao.scoring.combine import VERSION as SCORING
 from tao.scoring.consensus import elected
 from tao.scoring.score import read_answers
 from tao.stage import Stage, file_digest
@@ -78,7 +79,7 @@ def answer(
         )  # fmt: skip
     samples = read_samples(out)
     reader = None if greedy else interpreter()
-    voter = f"{reader.name}@{reader.version}" if reader else ""
+    voter = f"{reader.name}@{reader.version}/scoring@{SCORING}" if reader else ""
     stage = Stage(folder / "answers.jsonl", {"samples": file_digest(out), "decode": decode, "voter": voter})
     try:
         rows = stage.rows()

@@ -21,10 +21,13 @@ class SealedLabels(PermissionError):
 
 
 def is_sealed(name: str, data: str) -> bool:
-    """Whether a path lies in the sealed folder of a task's data."""
-    inside = os.path.join(data, SEALED)  # noqa: PTH118 - runs on every open of the process, so no Path objects
+    """Whether a path lies in the sealed folder of a task's data, or of data beside it.
+
+    Beside it in the cache lie the task's other folds and versions, which may hold the same questions.
+    """
+    around = os.path.join(os.path.dirname(data), "")  # noqa: PTH118, PTH120 - it runs on every open of the process, so no Path objects
     real = os.path.realpath(name)
-    return real == inside or real.startswith(inside + os.sep)
+    return real.startswith(around) and real[len(around) :].split(os.sep)[1:2] == [SEALED]  # noqa: PTH206
 
 
 def seal(data: Path, record: Path | None = None) -> None:

@@ -93,6 +93,12 @@ def test_a_folder_of_a_similar_name_is_not_sealed() -> None:
     assert not is_sealed("/data/pool.jsonl", "/data")
 
 
+def test_other_folds_and_versions_beside_the_data_are_sealed_too() -> None:
+    assert is_sealed("/cache/geo@1-ab-fold2/labels/test.jsonl", "/cache/geo@1-ab-fold1")
+    assert not is_sealed("/cache/geo@1-ab-fold2/test.jsonl", "/cache/geo@1-ab-fold1")
+    assert not is_sealed("/elsewhere/labels/x", "/cache/geo@1-ab-fold1")
+
+
 def test_permuting_moves_every_label_and_loses_none(tmp_path: Path) -> None:
     rows = [{"id": str(n), "gold": n, "target": f"t{n}"} for n in range(4)]
     (tmp_path / "pool.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))

@@ -27,7 +27,7 @@ def test_what_is_left_out(case: dict) -> None:
 
 
 @given(st.text(), st.lists(st.text(), max_size=5))
-def test_it_never_refuses_every_answer_for_one_word_nor_an_answer_that_repeats_the_question(
+def test_it_refuses_only_for_words_that_several_answers_use_and_never_one_that_repeats_the_question(
     question: str, answers: list[str]
 ) -> None:
     prompt = asked(question.replace("\n", " "))
@@ -35,4 +35,4 @@ def test_it_never_refuses_every_answer_for_one_word_nor_an_answer_that_repeats_t
     assert found[-1] == ""
     for word in filter(None, found):
         assert word in mentions(prompt)
-        assert any(word in tokens(answer) for answer in [*answers, prompt.messages[-1].content])
+        assert sum(word in tokens(answer) for answer in [*answers, prompt.messages[-1].content]) >= 2

@@ -17,7 +17,7 @@ from tao.prompts import Sample
 from tao.scoring.consensus import Consensus, consensus, view_weights
 from tao.scoring.gate import is_vote
 
-VERSION = "2"
+VERSION = "3"
 """Part of every scored round's inputs; raise it when gate, vote or reward change for the same settings."""
 
 

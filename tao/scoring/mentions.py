@@ -1,22 +1,30 @@
 """A label-free rule: an answer may not leave out a number or a name that the question mentions.
 
 On execution alone, tuning teaches the model to leave the hard part out: a query without its filter always
-runs, so it wins votes, is imitated, and wins more of them (seen here; the tally falls while more answers run).
-What the question mentions must show up in the answer, *if* the model itself uses it in any of its
-answers to that prompt. The condition keeps the rule from refusing everything where a capitalised
-word is no value at all ("Please", "SQL").
+runs, so it wins votes, is imitated, and wins more of them (results/LOG.md, 2026-11-28). What the question
+mentions must show up in an answer, *if* the model itself uses it in at least `MIN_USERS` of its answers to that
+prompt, working or not. The condition keeps the rule from refusing everything where a capitalised word is no
+value at all ("Please", "SQL"), and one stray sample from binding all the others. An answer that is nothing but
+a number shows no working: it neither binds nor is bound.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
+from decimal import Decimal
 
 from tao.prompts import Prompt
 
-_TOKEN = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?![\w])|(?<!\w)[A-Z][A-Za-z0-9]*")
-_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
-_SENTENCE_START = re.compile(r"(?:^|[.?!:]\s+|\n\s*)([A-Z][A-Za-z0-9]*)")
+MIN_USERS = 2
+_DIGITS = frozenset("0123456789.")
+_NUMBER = r"(?<![\w.])(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?!\w|\.\w)"
+_NAME = r"(?<!\w)[^\W\d_a-z]\w*"
+_TOKEN = re.compile(f"{_NUMBER}|{_NAME}")
+_THOUSANDS = re.compile(r"(?<=[0-9]),(?=[0-9]{3}(?![0-9]))")
+_SENTENCE_START = re.compile(r"(?:^|[.?!]\s+|\n\s*)(?:\w+:\s*)?(\w+)")
+_BARE_NUMBER = re.compile(r"[^\w\[\]]*\d[\d.,]*\s*(?:%|[A-Za-z]{0,8})?[^\w\[\]]*")
 
 
 def question_of(prompt: Prompt) -> str:
@@ -27,33 +35,36 @@ def question_of(prompt: Prompt) -> str:
     return "\n".join(lines[last + 1 :])
 
 
-def tokens(text: str) -> frozenset[str]:
-    """Numbers (without thousands separators) and capitalised words of a text, as written."""
-    return frozenset(_TOKEN.findall(_THOUSANDS.sub("", text)))
+def _plain(token: str) -> str:
+    """A number by its value, a name without regard to case."""
+    return f"{Decimal(token).normalize():f}" if token[0] in _DIGITS else token.casefold()
+
+
+def tokens(answer: str) -> frozenset[str]:
+    """Numbers and words of an answer, numbers by value and words case-folded."""
+    return frozenset(_plain(token) for token in re.findall(rf"{_NUMBER}|(?<!\w)[^\W\d]\w*", answer))
 
 
 def mentions(prompt: Prompt) -> frozenset[str]:
-    """Numbers and names that a question mentions; a word that merely begins a sentence is no name."""
-    question = question_of(prompt)
-    starts = _SENTENCE_START.findall(question)
-    found = _TOKEN.findall(_THOUSANDS.sub("", question))
-    for word in starts:
-        if word in found:
-            found.remove(word)
-    return frozenset(found)
+    """Numbers and capitalised words of a question; a word that merely begins a sentence is no name."""
+    question = _THOUSANDS.sub("", question_of(prompt))
+    starts = {match.start(1) for match in _SENTENCE_START.finditer(question)}
+    return frozenset(_plain(m[0]) for m in _TOKEN.finditer(question) if m.start() not in starts or m[0][0] in _DIGITS)
 
 
 def left_out(prompt: Prompt, answers: Sequence[str]) -> list[str]:
-    """What each answer leaves out of the mentions that any answer of the prompt uses.
+    """What each answer leaves out of the mentions that several answers of the prompt use.
 
     Args:
         prompt: The prompt.
-        answers: All its answers in deployment form, those that do not work among them.
+        answers: All its answers in deployment form, those that do not work among them; equal answers count each.
 
     Returns:
         For each answer the first mention left out, in alphabetical order; '' where there is none.
     """
     asked = mentions(prompt)
-    used = [tokens(answer) & asked for answer in answers]
-    binding = frozenset().union(*used)
-    return [min(binding - mine, default="") for mine in used]
+    bare = [_BARE_NUMBER.fullmatch(answer) is not None for answer in answers]
+    used = [frozenset() if plain else tokens(answer) & asked for answer, plain in zip(answers, bare, strict=True)]
+    users = Counter(token for mine in used for token in mine)
+    binding = frozenset(token for token, count in users.items() if count >= MIN_USERS)
+    return ["" if plain else min(binding - mine, default="") for mine, plain in zip(used, bare, strict=True)]

@@ -68,7 +68,8 @@ def read_answers(
         raise RuntimeError(f"interpreter {interpreter.name} gave {len(readings)} readings for {len(pending)} answers")
     by_answer = dict(zip(pending, readings, strict=True))
     if rule:
-        for answer, word in zip(pending, left_out(prompt, list(pending)), strict=True):
+        given = [str(s.answer) for s, no in zip(samples, refused, strict=True) if no is None]
+        for answer, word in dict(zip(given, left_out(prompt, given), strict=True)).items():
             if word and by_answer[answer].outcome in (Outcome.OK, Outcome.EMPTY):
                 by_answer[answer] = Reading(Outcome.INVALID, detail=f"leaves out {word}")
     return [no if no is not None else by_answer[str(s.answer)] for s, no in zip(samples, refused, strict=True)]

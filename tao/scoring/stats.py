@@ -19,7 +19,7 @@ class RoundStats:
         prompts: Prompts with samples.
         samples: Samples in all.
         answer_rate: Samples from which an answer in deployment form could be cut.
-        run_rate: Scored samples whose answer works (empty results included).
+        run_rate: Scored samples whose answer works (empty results included) and leaves nothing out.
         empty_rate: Scored samples whose answer works but says nothing.
         unscored: Samples the interpreter could not judge (a count).
         mean_clusters: Distinct meanings a prompt, over the prompts with a valid vote.

@@ -46,6 +46,9 @@ def answer_logps(model: Any, batch: Mapping[str, Any]) -> torch.Tensor:
 def _kl(drift_T: torch.Tensor) -> torch.Tensor:
     """The k3 estimate of KL(round start || model), from tokens that the round-start policy sampled.
 
+    Answers sampled from another view of the prompt are read on the deployment prompt all the same: for them it is no
+    estimate of a KL but still 0 at the start and positive elsewhere.
+
     GRPO writes it the other way round (exp(-drift) + drift - 1) because its samples come from the policy itself. On
     an offline round that form is both biased and unbounded: one token of a pushed-down answer, e^-12 times as likely
     as before, counts 160,000 nats and its gradient as much. This form grows linearly there.

@@ -1,7 +1,7 @@
 """TAO: explore, score without labels, train toward what agreed, round after round (`tao.loop.tune`).
 
-The budget is the one dial: the prompt set is fixed along a curve, and a budget buys samples per prompt
-and rounds.
+The budget is the one dial: the pool is fixed along a curve, and a budget buys samples per prompt and rounds. With
+`prompts_per_round` a round takes the next part of the pool, so that more rounds also reach more of its prompts.
 """
 
 from __future__ import annotations
