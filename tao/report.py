@@ -111,15 +111,22 @@ def render_result(result: TuneResult) -> str:
     )
 
 
+def explored_prompts(recipe: Recipe, pool: int) -> list[int]:
+    """Prompts whose answers each round can train on: its own, or with `restart` those of all rounds so far."""
+    each = min(pool, recipe.prompts_per_round or pool)
+    return [min(pool, each * number) if recipe.restart else each for number in range(1, recipe.rounds + 1)]
+
+
 def render_plan(model: Path, prompts: Sequence[Prompt], recipe: Recipe, budget_flop: float | None) -> str:
     """What a run would cost, before anything is spent."""
     shape = ModelShape.from_config(model)
     chars = sum(len(message.content) for prompt in prompts for message in prompt.messages) / len(prompts)
     prompt_tok = min(chars / CHAR_PER_TOK, recipe.max_prompt_tok)
     answer_tok = recipe.max_new_tok / 2
+    each = min(len(prompts), recipe.prompts_per_round or len(prompts))
     explore = plan_tao(
         shape,
-        prompts=len(prompts),
+        prompts=each,
         prompt_tok=prompt_tok,
         completion_tok=answer_tok,
         samples=recipe.samples,
@@ -129,11 +136,13 @@ def render_plan(model: Path, prompts: Sequence[Prompt], recipe: Recipe, budget_f
     # A training row holds a prompt once and its answers behind it; imitation trains on the winners alone.
     behind = round(answer_tok * (recipe.per_prompt if recipe.objective == "rft" else recipe.samples))
     passes = 3 * recipe.epochs + (recipe.objective != "rft")
-    train = recipe.rounds * len(prompts) * passes * forward_flop(shape, round(prompt_tok) + behind, behind)
+    rows = sum(explored_prompts(recipe, len(prompts)))
+    train = rows * passes * forward_flop(shape, round(prompt_tok) + behind, behind)
     mix = ", ".join(f"{count} {name}" for name, count in recipe.counts().items())
     lines = [
-        f"{len(prompts):,} prompts, {recipe.samples} samples each ({mix}), {recipe.rounds} rounds, {recipe.objective}",
-        f"{len(prompts) * recipe.samples * recipe.rounds:,} samples of at most {recipe.max_new_tok} tokens",
+        f"{len(prompts):,} prompts, {each:,} a round, {recipe.samples} samples each ({mix}), {recipe.rounds} rounds, "
+        f"{recipe.objective}",
+        f"{each * recipe.samples * recipe.rounds:,} samples of at most {recipe.max_new_tok} tokens",
         f"about {explore + train:.2g} model FLOP: explore {explore:.2g}, train at most {train:.2g}",
         f"(guessed: {prompt_tok:.0f} tokens a prompt, {answer_tok:.0f} an answer; equal answers are trained on once)",
     ]

@@ -16,6 +16,7 @@ from typing import Any
 
 from tao.compute import ModelShape, forward_flop, generation_flop, plan_sft, plan_tao
 from tao.errors import InputError
+from tao.report import explored_prompts
 from tao_bench.plan import Prepared, Run
 from tao_bench.registry import Task, cache_root
 from tao_bench.store import CellFolder, read_rows, read_timing, write_json
@@ -172,9 +173,7 @@ class Estimator:
         behind = 1 if recipe.objective == "rft" else options.samples
         row_tok = round(prompt_tok + behind * answer_tok * TRAINED_SHARE)
         passes = 3 * recipe.epochs + (0 if recipe.objective == "rft" else 1)
-        # A restarted round trains on the winners of all rounds so far.
-        seen = [min(prompts, each * number) if recipe.restart else each for number in range(1, options.rounds + 1)]
-        rows = sum(seen) * TRAINED_SHARE
+        rows = sum(explored_prompts(recipe, prompts)) * TRAINED_SHARE
         train = rows * passes * forward_flop(self.shape, row_tok, round(behind * answer_tok * TRAINED_SHARE))
         return int(explore + round(train))
 

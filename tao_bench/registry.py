@@ -307,6 +307,8 @@ def load_task(name: str, extra: Sequence[Path] = (), fold: int | None = None) ->
     if fold is not None and not 0 <= fold < spec.folds:
         has = f"has {spec.folds} folds" if spec.folds else "has no folds to cross-validate over"
         raise InputError(f"{has}, fold {fold} is not one", f"task {name}", "leave `folds` out of `eval`")
+    if fold is not None and not (folder / "generate.py").is_file():
+        raise InputError("names folds, but has no generate.py to make them", str(folder / "task.yaml"))
     key = input_hash(folder, spec)
     data = cache_root() / (f"{spec.name}@{spec.version}-{key}" + ("" if fold is None else f"-fold{fold}"))
     if not data.is_dir():

@@ -38,6 +38,8 @@ def _load(options: argparse.Namespace) -> tuple[Experiment, list[Cell]]:
             for entry in experiment.arms
         )
     if options.limit:
+        if experiment.eval.folds:
+            raise InputError("a cross-validation has no first items", "--limit", "leave it out, or try the plain split")
         changes["eval"] = experiment.eval.model_copy(update={"limit": options.limit})
     # What was evaluated in part or with another model must not take the place of the experiment's own results.
     suffix = [Path(options.model).name] if options.model else []
@@ -162,7 +164,8 @@ def run_experiment(options: argparse.Namespace) -> int:
 def _salvage(console: Console, run: Run, outcome: Outcome, partial: Path) -> None:
     """Report what is sound, beside the run: what is published is complete."""
     failed = {failure.key.rpartition("/")[0] for failure in outcome.failures}
-    sound = [p.cell.id for p in run.cells if p.finished and p.cell.id not in failed]
+    lost = {p.cell.pooled_id for p in run.cells if not p.finished or p.cell.id in failed}
+    sound = [p.cell.id for p in run.cells if p.cell.pooled_id not in lost]
     if not sound or outcome.disk_full:
         return
     try:

@@ -186,7 +186,12 @@ def pool_folds(cells: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
             if missing:
                 fix = "run the experiment to the end"
                 raise InputError(f"fold {missing[0]} of {wanted} is not finished", name, fix)
-            first = {key: value for key, value in first.items() if key not in ("fold", "pooled")}
+            apart = ("cell", "fold", "pooled")
+            odd = {key for part in parts for key in {*first, *part} - set(apart) if part.get(key) != first.get(key)}
+            if odd:
+                fix = "run the folds of a cell with one version: start it over with --restart"
+                raise InputError(f"its folds were made with different {', '.join(sorted(odd))}", name, fix)
+            first = {key: value for key, value in first.items() if key not in apart}
             first |= {"cell": name, "folds": wanted}
         pooled.append(first)
     return pooled
@@ -239,7 +244,7 @@ def export_results(run: Path, target: Path, only: Collection[str] | None = None)
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(target, ignore_errors=True)
     scratch.rename(target)
-    return len(cells)
+    return len({published_id(cell) for cell, _ in cells})
 
 
 def _write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:

@@ -76,7 +76,7 @@ def test_dry_run_prices_and_runs_nothing(
 ) -> None:
     assert main(tune(tiny_model, pool, tmp_path / "run", "--dry-run", "--samples", "4", "--rounds", "2")) == 0
     out = capsys.readouterr().out
-    assert "6 prompts, 4 samples each (4 direct), 2 rounds" in out and "model FLOP" in out
+    assert "6 prompts, 6 a round, 4 samples each (4 direct), 2 rounds" in out and "model FLOP" in out
     assert not (tmp_path / "run").exists()
 
 
@@ -105,3 +105,13 @@ def test_ctrl_c_says_how_to_go_on(
     assert main(command) == 130
     said = capsys.readouterr().err
     assert "Go on with:" in said and f"--out '{tmp_path}/run with space'" in said
+
+
+def test_restarted_rounds_train_on_all_prompts_seen_so_far() -> None:
+    from tao.recipe import make_recipe
+    from tao.report import explored_prompts
+
+    walk = {"rounds": 4, "prompts_per_round": 200}
+    assert explored_prompts(make_recipe(walk), 1600) == [200] * 4
+    assert explored_prompts(make_recipe({**walk, "objective": "rft", "restart": True}), 700) == [200, 400, 600, 700]
+    assert explored_prompts(make_recipe({"rounds": 2}), 50) == [50, 50]

@@ -39,6 +39,8 @@ def test_a_cross_validation_with_a_fold_missing_is_not_published() -> None:
     ]
     with pytest.raises(InputError, match="fold 1 of 3 is not finished"):
         pool_folds(cells)
+    with pytest.raises(InputError, match="made with different versions"):
+        pool_folds([{**cells[0], "versions": 1}, {**cells[1], "versions": 2}, {**cells[0], "fold": 1, "versions": 1}])
     whole = pool_folds([*cells, {**cells[0], "cell": "a--fold1", "fold": 1}])
     assert whole == [{"cell": "a", "arm": "base", "eval": {"split": "test", "folds": 3}, "folds": 3}]
 

@@ -6,6 +6,7 @@ and CSV files; `summary_text` gives the head-to-head tables for a terminal. Same
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,7 +65,8 @@ def render(results_dir: Path, out_dir: Path, full: bool = False, texts: TextSour
             drawn[report.task] = name
     stems = [*drawn.values(), *(["curves"] if figures.draw_all(reports, out_dir, "curves") else [])]
 
-    source = texts or registry_texts
+    folds = max(cell.folds for cell in results.cells)
+    source = texts or functools.partial(registry_texts, folds=folds)
     found = {report.task: source(report.task, full) for report in reports}
     shown = {r.task: (examples(results, r, found[r.task]), found[r.task].withheld) for r in reports}
     made = document.build(results, reports, shown, drawn, unit)

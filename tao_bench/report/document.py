@@ -76,10 +76,13 @@ def _folds(results: Results) -> str:
     folds = max(cell.folds for cell in results.cells)
     if folds == 1:
         return ""
+    chosen = any(cell.labels_dev for cell in results.cells)
+    overlap = (
+        " Options were chosen beforehand on the task's dev split, whose items may be among these." if chosen else ""
+    )
     return (
         f" Cross-validated over {folds} folds of whole clusters: every item is answered once, by models tuned on the "
-        f"other folds; tuning FLOPs are the mean of the {folds} models. Options were chosen beforehand, on a dev split "
-        "whose items are among these."
+        f"other folds; tuning FLOPs are the mean of the {folds} models, times their sum.{overlap}"
     )
 
 

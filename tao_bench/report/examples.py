@@ -7,6 +7,7 @@ with external data shows ids, verdicts and the models' own text unless the repor
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -39,8 +40,14 @@ TextSource = Callable[[str, bool], TaskTexts]
 """Called with a task's versioned name and whether the report is rendered in full."""
 
 
-def registry_texts(task: str, full: bool) -> TaskTexts:
-    """Questions and golds of a task that is installed here."""
+def registry_texts(task: str, full: bool, folds: int = 1) -> TaskTexts:
+    """Questions and golds of a task that is installed here; of the splits that reports evaluate, no others.
+
+    Args:
+        task: Versioned name.
+        full: Whether data that is not ours to publish may be shown.
+        folds: Folds of a cross-validation, whose items come from every split.
+    """
     from tao_bench.registry import load_task, task_folder
     from tao_bench.task import Split, read_labels, read_spec
 
@@ -54,9 +61,10 @@ def registry_texts(task: str, full: bool) -> TaskTexts:
             return TaskTexts({}, f"{found.version_name} is installed here, not {task}")
         texts: dict[str, ItemText] = {}
         evaluated: tuple[Split, ...] = ("dev", "test")
-        for split in evaluated:
-            labels = read_labels(found.data, split)
-            for item in found.items(split):
+        parts = [found] if folds == 1 else [load_task(name, fold=fold) for fold in range(folds)]
+        for part, split in itertools.product(parts, evaluated):
+            labels = read_labels(part.data, split)
+            for item in part.items(split):
                 texts[item.prompt.id] = ItemText(item.prompt.messages[-1].content, labels[item.prompt.id].target)
     except InputError as error:
         return TaskTexts({}, f"the task's data cannot be read here ({error.what})")
