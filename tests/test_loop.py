@@ -77,6 +77,12 @@ def test_restarted_rounds_train_the_first_model_on_all_winners_so_far(base: Path
     assert rounds[1].training["rows"] == sum(elected)
     with pytest.raises(InputError, match="restart: goes with the objective rft"):
         make_recipe({"restart": True})
+    killed = tmp_path.with_name("killed")
+    with pytest.raises(KeyboardInterrupt):
+        run(base, killed, recipe, progress=Killer("train", int(rounds[0].training["steps"]) + 1))
+    assert (killed / "round-1" / "scores.jsonl").exists() and not (killed / "round-1" / "checkpoint").exists()
+    run(base, killed, recipe)
+    assert durable(killed) == durable(tmp_path)
 
 
 def test_it_learns_what_the_votes_say_and_more_rounds_go_on(
