@@ -91,6 +91,10 @@ def _canvas(widths: Sequence[float], gaps: Sequence[float]) -> Iterator[tuple[An
         yield figure, axes
 
 
+WIDE = 0.4
+"""Width of an interval (share of items) from which it does not stretch the axis."""
+
+
 def _save(figure: Any, out: Path, name: str) -> None:
     figure.savefig(out / f"{name}.svg", metadata={"Date": None, "Creator": None})
     figure.savefig(out / f"{name}.png", dpi=_PNG_DPI, metadata={"Software": None})
@@ -143,12 +147,15 @@ def _scale(reports: Sequence[TaskReport]) -> tuple[float, str]:
 
 
 def _limits(reports: Sequence[TaskReport]) -> tuple[float, float]:
-    """Y range over everything drawn, with room for names above and below."""
+    """Y range over what is drawn, with room for names; intervals wider than `WIDE` run off the edge."""
     lows, highs = [], []
     for report in reports:
         for arm in report.arms:
-            lows += [arm.accuracy.low, *arm.scores.seed_means.tolist()]
-            highs += [arm.accuracy.high, *arm.scores.seed_means.tolist()]
+            lows += arm.scores.seed_means.tolist()
+            highs += arm.scores.seed_means.tolist()
+            if arm.accuracy.high - arm.accuracy.low <= WIDE:
+                lows.append(arm.accuracy.low)
+                highs.append(arm.accuracy.high)
     low, high = 100 * min(lows), 100 * max(highs)
     room = max(2.0, 0.07 * (high - low))
     return max(-4.0, low - room), min(105.0, high + room)
@@ -161,7 +168,8 @@ def _compute_panel(axis: Any, report: TaskReport, scale: float, unit: str) -> No
     for i, curve in enumerate(report.others):
         _curve(axis, curve.arms, scale, OTHER[i % len(OTHER)])
     sft = [arm for arm in report.sft if arm.flop > 0]
-    _curve(axis, sft, scale, SFT, hollow=True)
+    # Small label sets repeat until a minimum of steps, so several counts may cost the same: bars, no band.
+    _curve(axis, sft, scale, SFT, hollow=True, bars=True)
     for arm in sft:
         at = (arm.flop / scale, 100 * arm.accuracy.value)
         _note(axis, f"{arm.labels:,}", at, (5, -11), SFT)
@@ -191,22 +199,33 @@ def _level_line(axis: Any, est: Estimate, colour: str) -> None:
     axis.axhline(100 * est.value, color=colour, linewidth=1.2, dashes=(5, 3))
 
 
-def _curve(axis: Any, arms: Sequence[ArmReport], scale: float, colour: str, *, hollow: bool = False) -> None:
-    """Band, mean line, and every seed as a small dot at its own compute."""
+def _curve(
+    axis: Any, arms: Sequence[ArmReport], scale: float, colour: str, *, hollow: bool = False, bars: bool = False
+) -> None:
+    """Band (or bars), mean line, and every seed as a small dot at its own compute."""
     drawn = [arm for arm in arms if arm.flop > 0]
     if not drawn:
         return
-    _series(axis, [arm.flop / scale for arm in drawn], [arm.accuracy for arm in drawn], colour, hollow=hollow)
+    x = [arm.flop / scale for arm in drawn]
+    _series(axis, x, [arm.accuracy for arm in drawn], colour, hollow=hollow, bars=bars)
     for arm in drawn:
         if len(arm.cells) > 1:
             x = [flop / scale for flop in arm.model_flop]
             axis.plot(x, 100 * arm.scores.seed_means, "o", ms=2.6, color=colour, alpha=0.55, mew=0, zorder=3)
 
 
-def _series(axis: Any, x: Sequence[float], estimates: Sequence[Estimate], colour: str, *, hollow: bool = False) -> None:
+def _series(
+    axis: Any,
+    x: Sequence[float],
+    estimates: Sequence[Estimate],
+    colour: str,
+    *,
+    hollow: bool = False,
+    bars: bool = False,
+) -> None:
     low, high = [100 * e.low for e in estimates], [100 * e.high for e in estimates]
     mean = [100 * e.value for e in estimates]
-    if len(x) > 1:
+    if len(x) > 1 and not bars:
         axis.fill_between(x, low, high, color=colour, alpha=0.14, linewidth=0, zorder=2)
     else:
         axis.vlines(x, low, high, color=colour, linewidth=1.2, alpha=0.6, zorder=2)
