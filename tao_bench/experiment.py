@@ -35,7 +35,16 @@ from tao_bench.arms import ARM_NAMES, get_arm
 from tao_bench.arms.contract import ArmOptions
 from tao_bench.task import suggest, validation_message
 
-PRESETS = ("quickstart", "scaling", "scaling_filings", "geoquery", "geoquery_cv", "trials", "trials_geoquery")
+PRESETS = (
+    "quickstart",
+    "scaling",
+    "scaling_filings",
+    "geoquery",
+    "geoquery_cv",
+    "trials",
+    "trials_tao",
+    "trials_geoquery",
+)
 ENTRY_FIELDS = ("arm", "name", "label", "seeds", "tasks")
 
 
