@@ -39,6 +39,14 @@ an experiment file:
       rounds: 3
 """
 
+GRADE_HELP = """\
+Judges stored answers with a task's verifier; no model is loaded. A row of the file:
+  {"id": "test-0017", "answer": "SELECT COUNT(*) FROM depots"}
+Other fields are kept. A query is taken out of prose and code fences (the last one that parses). Rows out carry
+status (correct, wrong, unparsable, timeout, verifier_error), score, extracted and reason as well. Rows that
+cannot be judged are counted and named with their line; the rest is judged, and the exit status is then 1.
+"""
+
 
 def _folders(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tasks", type=Path, action="append", default=[], metavar="DIR", help="a further task folder")
@@ -135,6 +143,22 @@ def build_parser() -> argparse.ArgumentParser:
     check.add_argument("--sample", type=int, metavar="N", help="judge at most N items of each split")
     _folders(check)
 
+    grade = verbs.add_parser(
+        "grade",
+        help="judge stored answers, whoever wrote them",
+        description=GRADE_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="example: tao-bench grade geoquery answers.jsonl -o verdicts.jsonl --data DIR --answers-dialect sqlite",
+    )
+    grade.add_argument("task")
+    grade.add_argument("answers", type=Path, metavar="ANSWERS.jsonl")
+    grade.add_argument("-o", "--out", type=Path, metavar="OUT.jsonl", help="one row per judged answer")
+    grade.add_argument("--split", choices=["train", "dev", "test"], help="items of this split only (default: all)")
+    grade.add_argument("--policy", default="", metavar="NAME", help="rule of comparison (default: the task's own)")
+    grade.add_argument("--answers-dialect", default="", metavar="NAME", help="port SQL answers from this dialect first")
+    grade.add_argument("--data", action="append", default=[], metavar="[VARIABLE=]DIR", help="external data it needs")
+    _folders(grade)
+
     bench = verbs.add_parser(
         "bench",
         help="measure speed against bare libraries, as ratios in one run",
@@ -222,6 +246,19 @@ def _report(options: argparse.Namespace) -> int:
     return 0
 
 
+def _grade(options: argparse.Namespace) -> int:
+    from tao_bench.grade import run_grade
+    from tao_bench.registry import task_folder
+    from tao_bench.task import read_spec
+
+    needs = read_spec(task_folder(options.task, options.tasks)).needs
+    set_data(options.data, [needs] if needs else [])
+    return run_grade(
+        options.task, options.answers, options.out, split=options.split, dialect=options.answers_dialect,
+        policy=options.policy, extra=options.tasks,
+    )  # fmt: skip
+
+
 def _dispatch(options: argparse.Namespace) -> int:
     if options.verb == "run":
         from tao_bench.run_command import run_experiment
@@ -253,6 +290,8 @@ def _dispatch(options: argparse.Namespace) -> int:
         from tao_bench.bench import run_bench
 
         return run_bench(options.names)
+    if options.verb == "grade":
+        return _grade(options)
     from tao_bench.lm_eval_export import export_lm_eval
 
     return export_lm_eval(options.task, options.model, split=options.split, limit=options.limit, out=options.out)

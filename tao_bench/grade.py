@@ -1,0 +1,282 @@
+"""`tao-bench grade`: judge stored answers, whoever wrote them, without any model.
+
+One command for every task: the verifier named in `task.yaml` judges. Nothing here knows an answer form
+but `_reader`, which takes a query out of prose and ports it to the Databricks dialect where asked.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from tao.errors import InputError
+from tao.prompts import Prompt
+from tao_bench.task import LABELLED_SPLITS, Label, Split, read_labels
+from tao_bench.verify.verdict import Status, Verdict
+
+if TYPE_CHECKING:
+    from tao_bench.registry import Task
+
+NAMED = 5
+"""Dropped rows and missing items that are named; the rest is counted."""
+Reader = Callable[[Any, str], str]
+"""(gold, answer as given) to the response that the verifier judges."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One row to judge: the item, the answer, and the row it came from."""
+
+    id: str
+    text: str
+    row: dict[str, Any]
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a grading came to.
+
+    Attributes:
+        statuses: Rows by status.
+        reasons: Rows by (status, reason).
+        dropped: Why rows were not judged, each with file and line.
+        seen: Items that got an answer.
+        graded: Rows judged.
+    """
+
+    statuses: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[tuple[str, str]] = field(default_factory=Counter)
+    dropped: list[str] = field(default_factory=list)
+    seen: set[str] = field(default_factory=set)
+    graded: int = 0
+
+    def add(self, answer: Answer, verdict: Verdict) -> None:
+        """Count one verdict."""
+        self.graded += 1
+        self.seen.add(answer.id)
+        self.statuses[verdict.status.value] += 1
+        self.reasons[verdict.status.value, verdict.reason] += 1
+
+
+def read_answers(path: Path, dropped: list[str], id_field: str = "id") -> Iterator[Answer]:
+    """Answers of a JSONL file; rows that are none are noted in `dropped` with file, line and reason.
+
+    Args:
+        path: Rows with an id (``id``, or the task's own name for it) and ``answer``; other fields are kept.
+        dropped: Filled with one line per row that cannot be judged.
+        id_field: A second name under which the id is looked for.
+
+    Raises:
+        InputError: The file cannot be read at all.
+    """
+    try:
+        handle = path.open("rb")
+    except OSError as error:
+        raise InputError(f"cannot be read ({error.strerror})", str(path), "name a JSONL file of answers") from error
+    with handle:
+        for number, raw in enumerate(handle, 1):
+            if not raw.strip():
+                continue
+            where = f"{path}:{number}"
+            try:
+                row = json.loads(raw.decode("utf-8-sig" if number == 1 else "utf-8"))
+            except UnicodeDecodeError:
+                dropped.append(f"{where}: not UTF-8")
+                continue
+            except (ValueError, RecursionError):
+                dropped.append(f"{where}: not JSON")
+                continue
+            problem = _problem(row, id_field)
+            if problem:
+                dropped.append(f"{where}: {problem}")
+                continue
+            name = "id" if "id" in row else id_field
+            yield Answer(str(row[name]), row["answer"], row)
+
+
+def _problem(row: Any, id_field: str) -> str:
+    if not isinstance(row, dict):
+        return "not a JSON object"
+    if "id" not in row and id_field not in row:
+        return "no id"
+    if not isinstance(row.get("id", row.get(id_field)), str | int):
+        return "the id is neither text nor a number"
+    if "answer" not in row:
+        return "no answer"
+    if not isinstance(row["answer"], str):
+        return f"the answer is not text but {type(row['answer']).__name__}"
+    return ""
+
+
+def _reader(task: Task, dialect: str) -> Reader:
+    """How answers of the task's form are read; a dialect is for SQL only."""
+    if task.spec.answer != "sql":
+        if dialect:
+            raise InputError(
+                "only SQL answers have a dialect", f"--answers-dialect {dialect}", f"leave it out: {task.spec.name}"
+            )
+        return lambda gold, answer: answer
+    from sqlglot.dialects.dialect import Dialect
+    from sqlglot.errors import SqlglotError
+
+    from tao.sql.extract import extract_query
+    from tao_bench.task import suggest
+
+    if not dialect:
+        return lambda gold, answer: extract_query(answer)
+    if dialect not in Dialect.classes:
+        raise InputError(
+            f"unknown SQL dialect {dialect!r}{suggest(dialect, set(Dialect.classes))}",
+            "--answers-dialect",
+            f"one of {', '.join(sorted(Dialect.classes))}",
+        )
+    from tao.sql.instance import read_instance
+    from tao_bench.sql.port import port, render
+
+    @cache
+    def columns(database: str) -> dict[str, list[str]]:
+        return {table: list(kinds) for table, kinds in read_instance(task.data / database).schema.columns.items()}
+
+    def ported(gold: Any, answer: str) -> str:
+        query = extract_query(answer, dialect)
+        database = gold.get("database") or gold["databases"][0]
+        try:
+            return render(port(query, dialect, columns(database))[0])
+        except (SqlglotError, RecursionError):
+            return query  # not SQL of that dialect: the gate says so in its own words
+
+    return ported
+
+
+def grade_answers(
+    task: Task,
+    answers: Iterator[Answer],
+    out: TextIO | None,
+    tally: Tally,
+    *,
+    splits: tuple[Split, ...] = LABELLED_SPLITS,
+    dialect: str = "",
+    tick: Callable[[int], None] = lambda done: None,
+) -> None:
+    """Judge answers one by one, writing each row as soon as it is judged.
+
+    Args:
+        task: The task; its verifier judges.
+        answers: What to judge. An id of no item is noted as dropped.
+        out: Where rows go (the given row plus status, score, extracted, reason), or None.
+        tally: Counts, filled on the way: complete up to the last row whatever stops the run.
+        splits: Labelled splits whose items may be answered.
+        dialect: sqlglot dialect of SQL answers, '' for Databricks.
+        tick: Called with the rows judged so far.
+    """
+    read = _reader(task, dialect)
+    known: dict[str, tuple[Prompt, Label]] = {}
+    for split in splits:
+        labels = read_labels(task.data, split)
+        known.update({item.prompt.id: (item.prompt, labels[item.prompt.id]) for item in task.items(split)})
+    verifier = task.verifier()
+    try:
+        for answer in answers:
+            if answer.id not in known:
+                tally.dropped.append(f"{answer.id}: no item of {', '.join(splits)} has this id")
+                continue
+            prompt, label = known[answer.id]
+            verdict = verifier.grade(prompt, label.gold, read(label.gold, answer.text), "stop")
+            tally.add(answer, verdict)
+            if out is not None:
+                out.write(json.dumps(result_row(answer, verdict), ensure_ascii=False) + "\n")
+            tick(tally.graded)
+    finally:
+        verifier.close()
+
+
+def result_row(answer: Answer, verdict: Verdict) -> dict[str, Any]:
+    """The row as given, with the verdict's fields in the place of any of the same name."""
+    return {
+        **answer.row,
+        "status": verdict.status.value,
+        "score": verdict.score,
+        "extracted": verdict.extracted,
+        "reason": verdict.reason,
+    }
+
+
+def summary(tally: Tally, items: int) -> str:
+    """A few lines for the terminal: accuracy over what was judged, statuses with reasons, what was dropped."""
+    judged = tally.graded - tally.statuses[Status.VERIFIER_ERROR.value]
+    right = tally.statuses[Status.CORRECT.value]
+    lines = [f"{tally.graded} answers judged, on {len(tally.seen)} of {items} items"]
+    if judged:
+        lines.append(f"accuracy {right / judged:.1%} ({right} of {judged}; verifier errors left out)")
+    for status, count in tally.statuses.most_common():
+        parts = [f"{n} {reason}" for (s, reason), n in tally.reasons.most_common() if s == status]
+        lines.append(f"  {count:>6} {status}: {', '.join(parts)}")
+    if tally.dropped:
+        more = len(tally.dropped) - NAMED
+        lines.append(f"{len(tally.dropped)} rows were not judged:")
+        lines += [f"  {line}" for line in tally.dropped[:NAMED]] + ([f"  and {more} more"] if more > 0 else [])
+    return "\n".join(lines)
+
+
+def run_grade(
+    name: str, path: Path, out: Path | None, *, split: Split | None, dialect: str, policy: str, extra: list[Path]
+) -> int:
+    """The command ``tao-bench grade``: 0, or 1 if rows were dropped or nothing was judged."""
+    from dataclasses import replace
+
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from tao_bench.registry import load_task
+
+    task = load_task(name, extra)
+    if policy:
+        options = {**task.spec.verifier_options, "policy": policy}
+        task = replace(task, spec=task.spec.model_copy(update={"verifier_options": options}))
+    splits: tuple[Split, ...] = (split,) if split else LABELLED_SPLITS
+    if out is not None and out.resolve() == path.resolve():
+        raise InputError("would overwrite the answers", f"--out {out}", "name another file")
+    tally = Tally()
+    answers = read_answers(path, tally.dropped, f"{task.spec.name}_id")
+    rows = _count_lines(path)
+    handle: TextIO | None = None
+    try:
+        handle = out.open("w", encoding="utf-8") if out is not None else None
+    except OSError as error:
+        raise InputError(f"cannot be written ({error.strerror})", str(out)) from error
+    columns = (TextColumn("judging"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    try:
+        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+            shown = bar.add_task("judging", total=rows)
+            grade_answers(
+                task, answers, handle, tally, splits=splits, dialect=dialect,
+                tick=lambda done: bar.update(shown, completed=done),
+            )  # fmt: skip
+    except OSError as error:
+        raise InputError(
+            f"cannot be written ({error.strerror})", str(out), f"{tally.graded} rows were judged"
+        ) from error
+    except KeyboardInterrupt:
+        print(f"stopped after {tally.graded} rows" + (f", kept in {out}" if out else ""), file=sys.stderr)
+        raise
+    finally:
+        if handle is not None:
+            handle.close()
+    print(summary(tally, sum(len(task.items(each)) for each in splits)))
+    if out is not None:
+        print(f"rows: {out}")
+    return 0 if tally.graded and not tally.dropped else 1
+
+
+def _count_lines(path: Path) -> int:
+    try:
+        with path.open("rb") as handle:
+            return sum(1 for line in handle if line.strip())
+    except OSError:
+        return 0  # the reader says why

@@ -1,0 +1,150 @@
+"""`tao-bench grade`: stored answers in, verdicts out, for any task."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny_task import write_jsonl, write_task
+
+from tao_bench.cli import main
+
+MARKET = Path(__file__).parent / "fixtures" / "sql" / "market.json"
+SQL_SPEC = """\
+name: stalls
+version: 1
+description: Questions about a market
+licence: Apache-2.0
+answer: sql
+verifier: sql
+cluster: question
+chance_floor: 0.1
+limits: {max_prompt_tok: 160, max_new_tok: 40}
+"""
+GOLDS = {
+    "active": "SELECT name FROM stall WHERE active",
+    "early": "SELECT COUNT(*) FROM stall WHERE opened < DATE'2021-01-01'",
+    "names": "SELECT DISTINCT name FROM stall ORDER BY name",
+}
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TAO_BENCH_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def stalls(tmp_path: Path) -> Path:
+    """A SQL task with three test items."""
+    folder = tmp_path / "stalls"
+    folder.mkdir()
+    (folder / "task.yaml").write_text(SQL_SPEC)
+    shutil.copy(MARKET, folder / "market.json")
+
+    def item(name: str) -> dict[str, Any]:
+        message = {"role": "user", "content": f"Question: {name}?"}
+        return {"id": name, "messages": [message], "handles": {"database": "market.json"}}
+
+    write_jsonl(folder / "pool.jsonl", [item("pool")])
+    for split in ("train", "dev", "test"):
+        names = list(GOLDS) if split == "test" else []
+        write_jsonl(folder / f"{split}.jsonl", [{**item(name), "cluster": name, "level": "1"} for name in names])
+        golds = [{"id": n, "gold": {"sql": GOLDS[n], "database": "market.json"}, "target": GOLDS[n]} for n in names]
+        write_jsonl(folder / "labels" / f"{split}.jsonl", golds)
+    return folder
+
+
+def grade(task: Path, answers: Path, *options: str) -> tuple[int, list[dict[str, Any]]]:
+    out = answers.with_suffix(".out")
+    code = main(["grade", task.name, str(answers), "-o", str(out), "--tasks", str(task), *options])
+    return code, [json.loads(line) for line in out.read_text().splitlines()]
+
+
+def test_sql_answers_come_with_prose_and_keep_their_fields(stalls: Path, tmp_path: Path) -> None:
+    answers = tmp_path / "answers.jsonl"
+    write_jsonl(
+        answers,
+        [
+            {"id": "active", "answer": f"Sure!\n```sql\n{GOLDS['active']}\n```\nIt lists them.", "model": "m"},
+            {"id": "early", "answer": "SELECT 40"},
+            {"id": "names", "answer": "I cannot answer this."},
+            {"id": "names", "answer": "SELECT nam FROM stall"},
+        ],
+    )
+    code, rows = grade(stalls, answers)
+    assert code == 0
+    assert [(row["status"], row["reason"], row["score"]) for row in rows] == [
+        ("correct", "equal", 1.0),
+        ("wrong", "values", 0.0),
+        ("wrong", "refusal", 0.0),
+        ("wrong", "execution_error", 0.0),
+    ]
+    assert rows[0]["model"] == "m"
+    assert rows[0]["extracted"] == GOLDS["active"]
+
+
+def test_answers_of_another_dialect_are_ported(stalls: Path, tmp_path: Path) -> None:
+    answers = tmp_path / "answers.jsonl"
+    write_jsonl(answers, [{"id": "names", "answer": 'SELECT name FROM "stall" GROUP BY name ORDER BY name'}])
+    assert grade(stalls, answers)[1][0]["status"] != "correct"
+    assert grade(stalls, answers, "--answers-dialect", "sqlite")[1][0]["status"] == "correct"
+
+
+def test_bad_rows_are_counted_and_named_and_the_rest_is_judged(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    task = write_task(tmp_path / "tiny")
+    target = json.loads((task / "labels" / "test.jsonl").read_text().splitlines()[0])
+    answers = tmp_path / "answers.jsonl"
+    good = json.dumps({"tiny_id": target["id"], "answer": target["target"]})
+    lines = [
+        b"{oops",
+        b"[1, 2]",
+        b'{"answer": "1"}',
+        b'{"id": "tiny-99", "answer": "1"}',
+        json.dumps({"id": target["id"]}).encode(),
+        json.dumps({"id": target["id"], "answer": 5}).encode(),
+        b'{"id": "\xff"}',
+        b"",
+        good.encode(),
+    ]
+    answers.write_bytes(b"\n".join(lines))
+    code, rows = grade(task, answers)
+    assert code == 1
+    assert [row["status"] for row in rows] == ["correct"]
+    said = capsys.readouterr().out
+    assert "1 answers judged, on 1 of 14 items" in said
+    assert "7 rows were not judged" in said
+    assert f"{answers}:1: not JSON" in said
+    assert f"{answers}:5: no answer" in said
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--answers-dialect", "sqlit"], "did you mean 'sqlite'"),
+        (["--answers-dialect", "sqlite", "-o", "answers.jsonl"], "would overwrite"),
+        (["-o", "no/such/folder/x.jsonl"], "cannot be written"),
+    ],
+)
+def test_bad_options_are_one_clear_error(
+    options: list[str],
+    message: str,
+    stalls: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(stalls.parent)
+    write_jsonl(Path("answers.jsonl"), [{"id": "names", "answer": "SELECT 1"}])
+    assert main(["grade", "stalls", "answers.jsonl", "--tasks", str(stalls), *options]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_dialect_is_for_sql_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    task = write_task(tmp_path / "tiny")
+    write_jsonl(tmp_path / "a.jsonl", [{"id": "tiny-1", "answer": "1"}])
+    assert main(["grade", "tiny", str(tmp_path / "a.jsonl"), "--tasks", str(task), "--answers-dialect", "sqlite"]) == 2
+    assert "only SQL answers" in capsys.readouterr().err
