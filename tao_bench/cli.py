@@ -159,6 +159,18 @@ def build_parser() -> argparse.ArgumentParser:
     grade.add_argument("--data", action="append", default=[], metavar="[VARIABLE=]DIR", help="external data it needs")
     _folders(grade)
 
+    regrade = verbs.add_parser(
+        "regrade",
+        help="judge published answers anew after a verifier changed",
+        description="Judges every answer under results/ with the present verifiers, says which verdicts changed, "
+        "and renders the reports again. `tao-bench freeze --regrade` belongs to the same commit.",
+        epilog="example: tao-bench regrade scaling",
+    )
+    regrade.add_argument("names", nargs="*", metavar="EXPERIMENT", help="default: all under results/")
+    regrade.add_argument("--reports", type=Path, default=Path("reports"), metavar="DIR", help="where reports go")
+    regrade.add_argument("--data", action="append", default=[], metavar="VARIABLE=DIR", help="external data it needs")
+    _folders(regrade)
+
     bench = verbs.add_parser(
         "bench",
         help="measure speed against bare libraries, as ratios in one run",
@@ -292,6 +304,11 @@ def _dispatch(options: argparse.Namespace) -> int:
         return run_bench(options.names)
     if options.verb == "grade":
         return _grade(options)
+    if options.verb == "regrade":
+        from tao_bench.regrade import run_regrade
+
+        set_data(options.data, [])
+        return run_regrade(options.names, options.results, options.reports, options.tasks)
     from tao_bench.lm_eval_export import export_lm_eval
 
     return export_lm_eval(options.task, options.model, split=options.split, limit=options.limit, out=options.out)
