@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hostile import attacks
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -49,7 +50,7 @@ def test_fixture_is_wide_enough() -> None:
     assert sum(verdict.startswith("refuse dialect") for verdict, _, _ in found) >= 80
 
 
-@pytest.mark.parametrize(("wall", "sql", "why"), [case for case in cases("hostile.txt") if case[0] == "gate"])
+@pytest.mark.parametrize(("wall", "sql", "why"), attacks("gate"))
 def test_hostile_statement_is_refused(wall: str, sql: str, why: str) -> None:
     assert isinstance(check(sql, SCHEMA), Fault)
     assert isinstance(check(sql), Fault), "without a schema too"

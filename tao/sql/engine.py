@@ -64,7 +64,7 @@ class Limits:
         load_s: Wall time for starting a worker and for loading an instance.
         rows: Most rows a result may have; more is a failure, not a truncation.
         memory_mb: DuckDB's buffer limit.
-        address_space_mb: Address space of the whole worker process.
+        address_space_mb: What the worker process may map beyond what it starts with.
         result_mb: Most a result may take on its way out of the worker, as JSON.
         instances: Instances kept loaded; the one used longest ago goes first.
     """
@@ -74,7 +74,7 @@ class Limits:
     load_s: float = 300.0
     rows: int = 10_000
     memory_mb: int = 512
-    address_space_mb: int = 3_072
+    address_space_mb: int = 1_536
     result_mb: float = 16.0
     instances: int = 256
 

@@ -205,7 +205,7 @@ def _verdict(code: int | None, limits: Limits) -> Ran:
     """What the death of a worker says about the statement it was running."""
     if code is None:
         return Ran(RunOutcome.TIMEOUT, error=f"killed after {limits.wall_s:g} s")
-    if code == -signal.SIGXCPU:
+    if code == -signal.SIGPROF:
         return Ran(RunOutcome.TIMEOUT, error=f"killed after {limits.cpu_s:g} s of processor time")
     if code == -signal.SIGKILL:  # not ours: the machine ran out of memory, or somebody ended it
         return Ran(RunOutcome.UNSCORED, error="the worker was killed from outside")

@@ -11,11 +11,15 @@ import json
 import math
 import os
 import resource
+import signal
 import sys
+from pathlib import Path
 from typing import Any
 
 from tao.sql.engine import Engine, Limits, Ran, RunOutcome
 from tao.sql.result import fingerprint
+
+GRACE_S = 0.5  # processor time between the engine's own interrupt and the kernel's
 
 
 def encode(ran: Ran, with_rows: bool, limit_bytes: float) -> str:
@@ -36,19 +40,33 @@ def encode(ran: Ran, with_rows: bool, limit_bytes: float) -> str:
 
 def limit_process(limits: Limits) -> None:
     """Bound this process for good: address space, no files written, few open, no core dump."""
-    space = limits.address_space_mb * 2**20
+    space = _address_space() + limits.address_space_mb * 2**20
     resource.setrlimit(resource.RLIMIT_AS, (space, space))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
 
 
+def _address_space() -> int:
+    """Bytes this process has mapped so far; libraries map far more than they touch."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+    except OSError:  # not Linux
+        return 2**30
+    return pages * resource.getpagesize()
+
+
 def limit_statement(limits: Limits) -> None:
-    """Let the kernel end this process when the next statement overruns its processor time and cannot be interrupted."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-    soft = math.ceil(used.ru_utime + used.ru_stime + limits.cpu_s + 1.0)
-    resource.setrlimit(resource.RLIMIT_CPU, (soft, hard))
+    """Let the kernel end this process when the next statement overruns its processor time and cannot be interrupted.
+
+    A profiling timer and not RLIMIT_CPU, whose steps are whole seconds. Its signal is left at its default: death.
+    """
+    signal.setitimer(signal.ITIMER_PROF, limits.cpu_s + GRACE_S)
+
+
+def unlimit_statement() -> None:
+    """Stop the clock of the last statement: loading the next instance is not its doing."""
+    signal.setitimer(signal.ITIMER_PROF, 0.0)
 
 
 def main() -> None:
@@ -77,6 +95,7 @@ def main() -> None:
                 reply = encode(engine.run(path, sql), batch["rows"], limits.result_mb * 2**20)
             except MemoryError:
                 reply = encode(Ran(RunOutcome.FAILED, error="out of memory"), batch["rows"], math.inf)
+            unlimit_statement()
             replies.write(reply + "\n")
             replies.flush()
         replies.flush()
