@@ -228,13 +228,27 @@ def check_fixtures(task: Task) -> Finding:
     return _finding("fixtures hold", faults, f"{len(cases)} cases", f"mend the verifier, or the case in {path}")
 
 
-def check_task(task: Task, sample: int | None = None) -> list[Finding]:
+def check_mutants(task: Task, judged: Sequence[tuple[Item, Label]], survivors: Path | None = None) -> Finding:
+    """Faulty golds of a SQL task must fail wherever the data tells them apart (`tao_bench.check_sql`)."""
+    from tao_bench.check_sql import describe, judge_mutants, write_survivors
+
+    found = judge_mutants(task, judged)
+    if survivors is not None:
+        write_survivors(survivors, found)
+    faults, words = describe(found)
+    return _finding("mutants fail", faults, words, "mend the verifier: it takes another result for the gold's")
+
+
+def check_task(task: Task, sample: int | None = None, survivors: Path | None = None) -> list[Finding]:
     """Run every check on a task.
 
     Args:
         task: The task, its data made.
         sample: Judge at most this many items of each split (None: all).
+        survivors: File for the mutants that the data cannot tell from their gold (SQL tasks).
     """
+    from tao_bench.check_sql import ITEMS
+
     prompts: dict[str, list[Prompt]] = {"pool": task.pool()}
     items = {split: task.items(split) for split in LABELLED_SPLITS}
     prompts.update({split: [item.prompt for item in found] for split, found in items.items()})
@@ -249,6 +263,9 @@ def check_task(task: Task, sample: int | None = None) -> list[Finding]:
     finally:
         verifier.close()
     findings.append(check_fixtures(task))
+    if task.spec.answer == "sql":
+        few = [(item, labels["test"][item.prompt.id]) for item in thin(items["test"], sample or ITEMS)]
+        findings.append(check_mutants(task, few, survivors))
     everything = [prompt for found in prompts.values() for prompt in found]
     targets = {name: label.target for split in labels.values() for name, label in split.items()}
     limits = task.spec.limits
@@ -279,19 +296,27 @@ def print_findings(title: str, findings: Iterable[Finding]) -> bool:
     return all(finding.ok for finding in found)
 
 
-def run_check(names: Sequence[str] = (), sample: int | None = None, extra: Sequence[Path] = ()) -> int:
+def run_check(
+    names: Sequence[str] = (), sample: int | None = None, extra: Sequence[Path] = (), survivors: Path | None = None
+) -> int:
     """The command ``tao-bench check [TASK ...]``.
 
     Args:
         names: Tasks; none means all that are found. A task whose external data is not here is skipped with the reason.
         sample: Judge at most this many items of each split.
         extra: Further folders to look for tasks in.
+        survivors: File for the mutants that the data of the one task named cannot tell from their gold.
+
+    Raises:
+        InputError: `survivors` without exactly one task.
 
     Returns:
         0 if everything is green, 1 otherwise.
     """
     from tao_bench.registry import MissingData, load_task, task_dirs
 
+    if survivors is not None and len(names) != 1:
+        raise InputError("is for one task", f"--survivors {survivors}", "name one task")
     green = True
     for name in names or sorted(task_dirs(extra)):
         try:
@@ -304,5 +329,5 @@ def run_check(names: Sequence[str] = (), sample: int | None = None, extra: Seque
             print(f"{name}: RED\n{error}")
             green = False
             continue
-        green = print_findings(f"{task.version_name} ({task.hash})", check_task(task, sample)) and green
+        green = print_findings(f"{task.version_name} ({task.hash})", check_task(task, sample, survivors)) and green
     return 0 if green else 1

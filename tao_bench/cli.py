@@ -141,6 +141,8 @@ def build_parser() -> argparse.ArgumentParser:
     check = verbs.add_parser("check", help="prove a task before it may be used", epilog="example: tao-bench check")
     check.add_argument("names", nargs="*", metavar="TASK", help="default: all that can be found")
     check.add_argument("--sample", type=int, metavar="N", help="judge at most N items of each split")
+    check.add_argument("--survivors", type=Path, metavar="FILE", help="write mutants its data cannot tell apart")
+    check.add_argument("--data", action="append", default=[], metavar="VARIABLE=DIR", help="external data it needs")
     _folders(check)
 
     grade = verbs.add_parser(
@@ -297,7 +299,8 @@ def _dispatch(options: argparse.Namespace) -> int:
     if options.verb == "check":
         from tao_bench.check import run_check
 
-        return run_check(options.names, options.sample, options.tasks)
+        set_data(options.data, [])
+        return run_check(options.names, options.sample, options.tasks, options.survivors)
     if options.verb == "bench":
         from tao_bench.bench import run_bench
 

@@ -3,32 +3,14 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+from stalls_task import GOLDS, write_stalls
 from tiny_task import write_jsonl, write_task
 
 from tao_bench.cli import main
-
-MARKET = Path(__file__).parent / "fixtures" / "sql" / "market.json"
-SQL_SPEC = """\
-name: stalls
-version: 1
-description: Questions about a market
-licence: Apache-2.0
-answer: sql
-verifier: sql
-cluster: question
-chance_floor: 0.1
-limits: {max_prompt_tok: 160, max_new_tok: 40}
-"""
-GOLDS = {
-    "active": "SELECT name FROM stall WHERE active",
-    "early": "SELECT COUNT(*) FROM stall WHERE opened < DATE'2021-01-01'",
-    "names": "SELECT DISTINCT name FROM stall ORDER BY name",
-}
 
 
 @pytest.fixture(autouse=True)
@@ -38,23 +20,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def stalls(tmp_path: Path) -> Path:
-    """A SQL task with three test items."""
-    folder = tmp_path / "stalls"
-    folder.mkdir()
-    (folder / "task.yaml").write_text(SQL_SPEC)
-    shutil.copy(MARKET, folder / "market.json")
-
-    def item(name: str) -> dict[str, Any]:
-        message = {"role": "user", "content": f"Question: {name}?"}
-        return {"id": name, "messages": [message], "handles": {"database": "market.json"}}
-
-    write_jsonl(folder / "pool.jsonl", [item("pool")])
-    for split in ("train", "dev", "test"):
-        names = list(GOLDS) if split == "test" else []
-        write_jsonl(folder / f"{split}.jsonl", [{**item(name), "cluster": name, "level": "1"} for name in names])
-        golds = [{"id": n, "gold": {"sql": GOLDS[n], "database": "market.json"}, "target": GOLDS[n]} for n in names]
-        write_jsonl(folder / "labels" / f"{split}.jsonl", golds)
-    return folder
+    return write_stalls(tmp_path / "stalls")
 
 
 def grade(task: Path, answers: Path, *options: str) -> tuple[int, list[dict[str, Any]]]:
