@@ -140,7 +140,7 @@ def _with_column(query: Any) -> str:
         copy = query.copy()
         copy.set("expressions", [*copy.expressions, one])
         return str(copy.sql("databricks"))
-    return exp.select("*", one).from_(query.subquery("q")).sql("databricks")
+    return str(exp.select("*", one).from_(query.subquery("q")).sql("databricks"))
 
 
 def siblings_of(columns: Mapping[str, Mapping[str, str]], keys: bool = True) -> dict[str, list[str]]:
