@@ -113,13 +113,22 @@ def build_parser() -> argparse.ArgumentParser:
         description="Writes results/frozen.json; every later run is held against it. A published name never changes.",
         epilog="example: tao-bench freeze --task warehouse_sql --task sec_filings",
     )
-    for verb in (gate, freeze):
+    signals = verbs.add_parser(
+        "signals",
+        help="measure how well label-free signals tell right from wrong on dev",
+        description="Samples a model on dev and holds every label-free signal against the verifier: AUC over all "
+        "samples and within prompts, accuracy of the best sample, calibration. One page a task under reports/signals.",
+        epilog="example: tao-bench signals --task warehouse_sql",
+    )
+    signals.add_argument("--reports", type=Path, default=Path("reports"), metavar="DIR", help="where pages go")
+    for verb in (gate, freeze, signals):
         verb.add_argument("--model", default="reference", help="reference (default), a folder, or a hub id")
         verb.add_argument("--task", action="append", default=[], metavar="TASK", help="default: all that can be found")
         _folders(verb)
-    gate.add_argument("--samples", type=int, default=16, help="samples per item (default 16)")
-    gate.add_argument("--limit", type=int, metavar="N", help="the first N items of dev only")
-    gate.add_argument("--out", type=Path, default=Path("runs"), metavar="DIR", help="where its samples are kept")
+    for verb in (gate, signals):
+        verb.add_argument("--samples", type=int, default=16, help="samples per item (default 16)")
+        verb.add_argument("--limit", type=int, metavar="N", help="the first N items of dev only")
+        verb.add_argument("--out", type=Path, default=Path("runs"), metavar="DIR", help="where its samples are kept")
     freeze.add_argument("--version", type=int, default=1, help="the model's version (default 1)")
     freeze.add_argument("--regrade", action="store_true", help="accept a changed verifier; answers are judged anew")
 
@@ -286,6 +295,10 @@ def _dispatch(options: argparse.Namespace) -> int:
         from tao_bench.gate import run_gate
 
         return run_gate(options)
+    if options.verb == "signals":
+        from tao_bench.signals import run_signals
+
+        return run_signals(options)
     if options.verb == "freeze":
         from tao_bench.freeze import run_freeze
 

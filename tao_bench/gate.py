@@ -17,7 +17,7 @@ from rich.console import Console
 
 from tao.errors import InputError
 from tao_bench.experiment import Experiment, expand
-from tao_bench.plan import Prepared, prepare, write_configs
+from tao_bench.plan import Prepared, Run, prepare, write_configs
 from tao_bench.registry import MissingData, Task, load_task, task_dirs
 from tao_bench.store import dump, read_rows, read_timing
 from tao_bench.task import read_labels
@@ -197,19 +197,19 @@ def as_markdown(model: str, digest: str, figures: Iterable[Figures]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def run_gate(options: argparse.Namespace) -> int:
-    """The command ``tao-bench gate``.
+def dev_run(console: Console, options: argparse.Namespace, names: Sequence[str]) -> Run | int:
+    """Greedy answers and samples of a model on dev, made now or found finished; an exit status where that fails.
 
-    Returns:
-        0 if every task passes over all its levels, 1 otherwise.
+    Args:
+        console: Where progress goes.
+        options: `model`, `samples`, `limit`, `out`, `results`, `tasks` of the command line.
+        names: Tasks.
     """
     from tao_bench.estimate import Estimator
     from tao_bench.models import resolve_model
     from tao_bench.progress import listener
     from tao_bench.runner import execute, jobs_of, run_lock
 
-    console = Console()
-    names = options.task or _available(console, options.tasks)
     model = resolve_model(options.model)
     experiment = Experiment.model_validate(
         {
@@ -230,13 +230,31 @@ def run_gate(options: argparse.Namespace) -> int:
         console.print(f"failed: {failure.key}: {failure.reason} (log: {failure.log})", style="red", markup=False)
     if outcome.interrupted:
         return 130
-    if outcome.failures:
-        return 1
+    return 1 if outcome.failures else run
+
+
+def cell_of(run: Run, task: str, arm: str) -> Prepared:
+    """The one cell of an arm on a task."""
+    return next(p for p in run.cells if p.cell.task == task and p.cell.arm == arm)
+
+
+def run_gate(options: argparse.Namespace) -> int:
+    """The command ``tao-bench gate``.
+
+    Returns:
+        0 if every task passes over all its levels, 1 otherwise.
+    """
+    from tao_bench.models import resolve_model
+
+    console = Console()
+    names = options.task or available(console, options.tasks)
+    model = resolve_model(options.model)
+    run = dev_run(console, options, names)
+    if isinstance(run, int):
+        return run
     figures: list[Figures] = []
     for name in names:
-        base, voted = (
-            next(p for p in run.cells if p.cell.task == name and p.cell.arm == arm) for arm in ("base", "base_maj")
-        )
+        base, voted = cell_of(run, name, "base"), cell_of(run, name, "base_maj")
         figures += measure(base.task, base, voted, options.limit)
     text = as_markdown(options.model, model.hash[:12], figures)
     if not options.limit:
@@ -254,7 +272,7 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
-def _available(console: Console, extra: Sequence[Path]) -> list[str]:
+def available(console: Console, extra: Sequence[Path]) -> list[str]:
     """Every task whose data is here; the others are named."""
     names = []
     for name in sorted(task_dirs(extra)):

@@ -66,7 +66,7 @@ NAMES = 1.5
 
 
 @contextlib.contextmanager
-def _canvas(widths: Sequence[float], gaps: Sequence[float]) -> Iterator[tuple[Any, list[Any]]]:
+def canvas(widths: Sequence[float], gaps: Sequence[float]) -> Iterator[tuple[Any, list[Any]]]:
     """A figure with one row of panels in the house style; it is gone afterwards.
 
     Args:
@@ -95,7 +95,8 @@ WIDE = 0.4
 """Width of an interval (share of items) from which it does not stretch the axis."""
 
 
-def _save(figure: Any, out: Path, name: str) -> None:
+def save(figure: Any, out: Path, name: str) -> None:
+    """Write a figure as ``<name>.svg`` and ``<name>.png``, the same bytes whenever it is drawn."""
     figure.savefig(out / f"{name}.svg", metadata={"Date": None, "Creator": None})
     figure.savefig(out / f"{name}.png", dpi=_PNG_DPI, metadata={"Software": None})
 
@@ -107,7 +108,7 @@ def draw_task(report: TaskReport, out: Path, name: str) -> bool:
     both = bool(report.sft) and report.headline is not None
     scale, unit = _scale([report])
     widths, gaps = ([4.7, 2.3], [NAMES, 0.3]) if both else ([5.4], [NAMES])
-    with _canvas(widths, gaps) as (figure, axes):
+    with canvas(widths, gaps) as (figure, axes):
         _compute_panel(axes[0], report, scale, unit)
         axes[0].set_title(f"{report.task}: accuracy against tuning compute, %")
         if both:
@@ -118,7 +119,7 @@ def draw_task(report: TaskReport, out: Path, name: str) -> bool:
         for axis in axes:
             axis.set_ylim(low, high)
         _end_labels(axes[0], report)
-        _save(figure, out, name)
+        save(figure, out, name)
     return True
 
 
@@ -128,13 +129,13 @@ def draw_all(reports: Sequence[TaskReport], out: Path, name: str) -> bool:
     if not shown:
         return False
     scale, unit = _scale(shown)
-    with _canvas([4.0] * len(shown), [NAMES + 0.35] * (len(shown) - 1) + [NAMES]) as (figure, axes):
+    with canvas([4.0] * len(shown), [NAMES + 0.35] * (len(shown) - 1) + [NAMES]) as (figure, axes):
         for axis, report in zip(axes, shown, strict=True):
             _compute_panel(axis, report, scale, unit)
             axis.set_title(f"{report.task}: accuracy, %")
             axis.set_ylim(*_limits([report]))
             _end_labels(axis, report)
-        _save(figure, out, name)
+        save(figure, out, name)
     return True
 
 
