@@ -2,7 +2,7 @@
 
 Gold: ``{"sql": "...", "databases": ["labels/instances/x.json", ...]}``, paths relative to the task's
 data folder (``"database": "..."`` for a single one). A response is correct if its result equals the
-gold's on every one of these databases; see `tao_bench.verify.sql_compare` for what equal means.
+gold's on every one of these databases; see `tao_bench.sql.compare` for what equal means.
 
 The gold runs once, before any prediction, in a worker process of its own, and is kept. A response is
 taken as it is, but for outer white space, one ```` ```sql ```` fence and one last semicolon.
@@ -31,8 +31,8 @@ from tao.sql.gate import check
 from tao.sql.instance import Schema, read_instance
 from tao.sql.result import Row, quantise
 from tao.sql.sandbox import Sandbox
-from tao_bench.verify.gold_order import GoldStatement, gold_statement
-from tao_bench.verify.sql_compare import EQUAL, Match, compare
+from tao_bench.sql.gold_order import GoldStatement, gold_statement
+from tao_bench.sql.compare import EQUAL, Match, compare
 from tao_bench.verify.verdict import Status, Verdict, correct, failed
 
 _REFUSAL = re.compile(
