@@ -23,6 +23,8 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
+from tao.sql.colours import ranks, refine, row_key
+
 # JSON-safe: None, int, float, str, or a list whose first item tags it:
 # "t" time, "b" bytes, "d" digits of a decimal, "l" list, "m" map or struct (pairs sorted by key).
 Cell = Any
@@ -151,11 +153,11 @@ def _multiset(columns: Sequence[tuple[str, ...]]) -> list[str]:
         return sorted(map(repr, zip(*columns, strict=True)))
     twins = Counter(columns)  # equal columns are interchangeable: one stands for all
     distinct = list(twins)
-    rows = Counter(zip(*distinct, strict=True))
-    start = _ranks([(sorted(column), twins[column]) for column in distinct])
+    rows = Counter((0, row) for row in zip(*distinct, strict=True))
+    start = ranks([(sorted(column), twins[column]) for column in distinct])
     nodes = max(1, min(500, _LEAF_WORK // (len(columns) * len(columns[0]))))
     if len(set(start)) < len(distinct):
-        start = _refine(start, rows)
+        (start,) = refine([start], [rows])
     best: list[str] | None = None
     pending = [start]
     visited = 0
@@ -166,51 +168,18 @@ def _multiset(columns: Sequence[tuple[str, ...]]) -> list[str]:
         open_colour = min((colour for colour, size in sizes.items() if size > 1), default=None)
         if open_colour is None:
             order = sorted(range(len(distinct)), key=colours.__getitem__)
-            leaf = sorted(f"{[row[column] for column in order]} {count}" for row, count in rows.items())
+            leaf = sorted(f"{[row[column] for column in order]} {count}" for (_, row), count in rows.items())
             best = leaf if best is None else min(best, leaf)
             continue
         chosen = [column for column, colour in enumerate(colours) if colour == open_colour]
         if visited + len(pending) + len(chosen) > nodes:
-            best = sorted(f"{_row_key(row, start)} {count}" for row, count in rows.items())
+            best = sorted(f"{row_key(row, start)} {count}" for (_, row), count in rows.items())
             break
         for column in chosen:
             split = [(colour, other != column) for other, colour in enumerate(colours)]
-            pending.append(_refine(_ranks(split), rows))
+            pending += refine([ranks(split)], [rows])
     shape = [str(twins[column]) for _, column in sorted(zip(start, distinct, strict=True))]
     return [*shape, *(best or [])]
-
-
-def _ranks(keys: Sequence[Any]) -> list[int]:
-    """Position of each key among the distinct keys, sorted."""
-    ordered: list[Any] = []
-    for key in sorted(keys):
-        if not ordered or ordered[-1] != key:
-            ordered.append(key)
-    if len(ordered) == len(keys):
-        places = sorted(range(len(keys)), key=keys.__getitem__)
-        result = [0] * len(keys)
-        for rank, place in enumerate(places):
-            result[place] = rank
-        return result
-    return [ordered.index(key) for key in keys]
-
-
-def _row_key(row: tuple[str, ...], colours: Sequence[int]) -> list[tuple[int, str]]:
-    return sorted(zip(colours, row, strict=True))
-
-
-def _refine(colours: list[int], rows: Counter[tuple[str, ...]]) -> list[int]:
-    """Split colours of columns by the rows they stand in, and rows by their columns, until nothing splits."""
-    while True:
-        keys = [(_row_key(row, colours), count) for row, count in rows.items()]
-        row_rank = {repr(key): rank for rank, key in enumerate(sorted(keys))}
-        ranked = [(row_rank[repr(key)], row) for key, row in zip(keys, rows, strict=True)]
-        finer = _ranks(
-            [(colour, sorted((rank, row[column]) for rank, row in ranked)) for column, colour in enumerate(colours)]
-        )
-        if max(finer) in (max(colours), len(finer) - 1):
-            return finer
-        colours = finer
 
 
 def combine(prints: Iterable[str]) -> str:

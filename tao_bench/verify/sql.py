@@ -31,8 +31,8 @@ from tao.sql.gate import check
 from tao.sql.instance import Schema, read_instance
 from tao.sql.result import Row, quantise
 from tao.sql.sandbox import Sandbox
-from tao_bench.sql.gold_order import GoldStatement, gold_statement
 from tao_bench.sql.compare import EQUAL, Match, compare
+from tao_bench.sql.gold_order import GoldStatement, gold_statement
 from tao_bench.verify.verdict import Status, Verdict, correct, failed
 
 _REFUSAL = re.compile(
