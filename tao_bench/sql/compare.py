@@ -110,7 +110,7 @@ def compare(
     found: Sequence[Row],
     widths: tuple[int, int],
     order: RowOrder | Sequence[int] | None = None,
-    tolerance: Tolerance = SAME_ENGINE,
+    rule: Rule = SAME_ENGINE,
 ) -> Match:
     """Compare a result with the gold's on one database.
 
@@ -119,7 +119,7 @@ def compare(
         found: Canonical rows of the prediction.
         widths: Number of columns of the gold and of the prediction (known even where there are no rows).
         order: What the gold says about order. A sequence stands for its `RowOrder.ties`, None for any order.
-        tolerance: When two numbers are equal: `SAME_ENGINE`, or `ACROSS_ENGINES` where two engines answered.
+        rule: When two numbers are equal: `SAME_ENGINE`, or `ACROSS_ENGINES` where two engines answered.
     """
     if len(gold) != len(found):
         return Match.ROW_COUNT
@@ -134,10 +134,11 @@ def compare(
         return Match.EQUAL
     problem = _Problem(_flat(gold), _flat(found), _flat(order.before), _flat(order.after), order)
     try:
-        result = _decide(problem, tolerance, Budget(WORK))
+        result = _decide(problem, rule, Budget(WORK))
     except Undecided:
         return Match.UNDECIDED
-    return Match.EQUAL_AFTER_ROUNDING if result is Match.VALUES and _is_rounded(problem) else result
+    is_soft = result is Match.VALUES and isinstance(rule, Tolerance) and _is_rounded(problem)
+    return Match.EQUAL_AFTER_ROUNDING if is_soft else result
 
 
 def _is_same(gold: Sequence[Row], found: Sequence[Row], order: RowOrder) -> bool:

@@ -128,6 +128,26 @@ ACROSS_ENGINES = Tolerance(relative=1e-6, relative_exact=1e-6, absolute=1e-6, sh
 
 
 @dataclass(frozen=True, slots=True)
+class Exact:
+    """Numbers of one value, whatever their type."""
+
+    def near(self, a: Number, b: Number) -> bool:
+        """Whether they are equal."""
+        return a == b
+
+    def reach(self, size: float) -> float:
+        """Nothing."""
+        return 0.0
+
+    def is_plain(self, numbers: Sequence[Number]) -> bool:
+        """Not where floats are too coarse to hold the difference."""
+        return all(abs(_float(number)) < _WHOLE_FLOATS for number in numbers)
+
+
+EXACT = Exact()
+
+
+@dataclass(frozen=True, slots=True)
 class Rounding:
     """Numbers of which one is the other, rounded to the decimals that it shows."""
 
