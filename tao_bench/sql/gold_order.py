@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ class GoldStatement:
     """A gold as it is run.
 
     Attributes:
-        duckdb: DuckDB text; sort keys that the gold does not select are appended as columns.
+        text: Text to run; sort keys that the gold does not select are appended as columns.
         ordered: Whether the outermost query has an ORDER BY.
         keys: Positions of the sort keys in a row (negative: from its end); None where every row stands alone.
         known: False where the sort keys cannot be had, so that rows which tie are not known.
@@ -32,7 +32,7 @@ class GoldStatement:
         most: See `wide`.
     """
 
-    duckdb: str
+    text: str
     ordered: bool
     keys: Keys | None = ()
     known: bool = True
@@ -54,13 +54,24 @@ def gold_statement(sql: str, schema: Schema, most: int = 10_000) -> GoldStatemen
     tree = parse(sql, schema)
     if isinstance(tree, Fault):
         return tree
+    return statement_of(tree, to_duckdb, most)
+
+
+def statement_of(tree: Any, write: Callable[[Any], str], most: int = 10_000) -> GoldStatement:
+    """The same for the parsed tree (`sqlglot`) of a query of any dialect; the tree is changed.
+
+    Args:
+        tree: One query.
+        write: Turns a tree into text for the engine.
+        most: Rows that the widened statement may return.
+    """
     tree, ordered, keys, known, appended = _with_keys(tree)
-    plain = to_duckdb(tree)
+    plain = write(tree)
     window = _widen(tree, most)
     if window is None:
         return GoldStatement(plain, ordered, keys, known, appended)
     limit, offset = window
-    return GoldStatement(plain, ordered, keys, known, appended, to_duckdb(tree), limit, offset, most)
+    return GoldStatement(plain, ordered, keys, known, appended, write(tree), limit, offset, most)
 
 
 def _with_keys(tree: Any) -> tuple[Any, bool, Keys | None, bool, int]:

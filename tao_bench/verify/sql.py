@@ -198,7 +198,7 @@ class SqlVerifier:
         statement = gold_statement(text, schema, self._limits.rows)
         if isinstance(statement, Fault):
             raise _GoldFault("gold_refused")
-        narrow = self._gold_box.run([(path, statement.duckdb) for path in paths])
+        narrow = self._gold_box.run([(path, statement.text) for path in paths])
         if any(ran.outcome not in _RETURNED for ran in narrow):
             raise _GoldFault("gold_fails")
         return tuple(self._gold_result(path, ran, statement) for path, ran in zip(paths, narrow, strict=True))
