@@ -29,6 +29,9 @@ from tao.sql.result import canonical_cell, canonical_rows, fingerprint, is_empty
         (b"\x1f", bytearray(b"\x1f")),
         ([1, 2.0], (1, 2)),
         (2**70, Decimal(2**70)),
+        (Decimal("12345678901234567890123456789012345678"), 12345678901234567890123456789012345678),
+        ({"b": 1, "a": 2.0}, {"a": 2, "b": True}),
+        (dt.time(10, 0), dt.time(10)),
     ],
 )
 def test_equal_values_have_one_form(a: object, b: object) -> None:
@@ -50,6 +53,10 @@ def test_equal_values_have_one_form(a: object, b: object) -> None:
         (0.25, 0.2501),
         (float("inf"), float("-inf")),
         ([1, 2], [2, 1]),
+        (Decimal(2**60 + 1), 2**60),
+        (dt.time(10, 0), "10:00:00"),
+        ({"a": 1}, [["a", 1]]),
+        ({"a": 1}, {"b": 1}),
     ],
 )
 def test_different_values_have_different_fingerprints(a: object, b: object) -> None:
@@ -122,3 +129,35 @@ def test_sequence_tells_order_apart_and_multiset_does_not() -> None:
 def test_association_of_cells_in_a_row_counts() -> None:
     straight, crossed = [("a", "x"), ("b", "y")], [("a", "y"), ("b", "x")]
     assert fingerprint(canonical_rows(straight))[0] != fingerprint(canonical_rows(crossed))[0]
+
+
+def test_decimals_keep_digits_that_a_float_would_lose() -> None:
+    assert canonical_cell(Decimal("12345678901234567890.120")) == ("d", "12345678901234567890.12")
+    assert canonical_cell(Decimal("99999.5")) == 99999.5
+    assert fingerprint([(("d", "1234567.25"),)]) == fingerprint([(1234567.25,)])
+
+
+def test_times_at_the_ends_of_the_calendar_have_a_form() -> None:
+    late = dt.datetime.max.replace(tzinfo=dt.timezone(dt.timedelta(hours=-5)))
+    assert canonical_cell(late) == ("t", "9999-12-31T23:59:59.999999")
+
+
+@pytest.mark.parametrize("width", [5, 8, 20])
+def test_any_number_of_columns_with_equal_contents(width: int) -> None:
+    rng = random.Random(width)
+    columns = [rng.sample([0, 1] * 10, 20) for _ in range(width)]
+    rows = list(zip(*columns, strict=True))
+    moved = rng.sample(list(zip(*rng.sample(columns, width), strict=True)), 20)
+    assert fingerprint(moved)[0] == fingerprint(rows)[0]
+    other = list(zip(*(rng.sample([0, 1] * 10, 20) for _ in range(width)), strict=True))
+    assert fingerprint(other)[0] != fingerprint(rows)[0]
+
+
+def test_tables_that_differ_by_no_column_and_no_row() -> None:
+    ring = [tuple(int((j - i) % 4 in (0, 1)) for j in range(4)) for i in range(4)]
+    two = [(1, 1, 0, 0), (1, 1, 0, 0), (0, 0, 1, 1), (0, 0, 1, 1)]
+    two_apart = [(1, 1, 0, 0), (0, 0, 1, 1), (0, 0, 1, 1), (1, 1, 0, 0)]
+    assert fingerprint(two)[0] == fingerprint(two_apart)[0] != fingerprint(ring)[0]
+    six = [tuple(int((j - i) % 6 in (0, 1)) for j in range(6)) for i in range(6)]
+    threes = [tuple(int(i // 3 == j // 3 and (j - i) % 3 in (0, 1)) for j in range(6)) for i in range(6)]
+    assert fingerprint(six)[0] != fingerprint(threes)[0]  # alike to colour refinement alone

@@ -93,6 +93,7 @@ class Ran:
         prints: Fingerprints of the rows (see `tao.sql.result.fingerprint`), if they were asked for.
         height: Rows of the result.
         width: Columns of the result.
+        names: Their names, if rows were asked for.
         error: First line of the engine's error, '' if there is none.
     """
 
@@ -101,6 +102,7 @@ class Ran:
     prints: tuple[str, str] | None = None
     height: int = 0
     width: int = 0
+    names: tuple[str, ...] = ()
     error: str = ""
 
 
@@ -217,6 +219,7 @@ class Engine:
             rows,
             height=len(rows),
             width=len(cursor.description),
+            names=tuple(str(column[0]) for column in cursor.description),
         )
 
     def _watch(self) -> None:
