@@ -1,6 +1,8 @@
-"""Put an experiment's figure and head-to-head table at the top of README.md, so that no figure there is typed by hand.
+"""Put experiments' figures, tables and findings at the top of README.md, so that no figure there is typed by hand.
 
-python -m tao_bench.readme quickstart
+python -m tao_bench.readme scaling scaling_filings
+
+The first experiment is shown with its head-to-head table, the others with their curves and findings.
 """
 
 from __future__ import annotations
@@ -14,12 +16,13 @@ from tao.errors import InputError
 BEGIN, END = "<!-- results: begin", "<!-- results: end -->"
 
 
-def results_block(report: str, experiment: str) -> str:
+def results_block(report: str, experiment: str, *, table: bool = True) -> str:
     """The part of a report that opens the README: its curves, its head-to-head tables and its findings.
 
     Args:
         report: Text of the experiment's ``report.md``.
         experiment: Its name.
+        table: Whether the head-to-head tables are shown.
 
     Raises:
         InputError: The report has no table of a task.
@@ -28,13 +31,13 @@ def results_block(report: str, experiment: str) -> str:
     tables = []
     for section in sections:
         name, _, rest = section.partition("\n")
-        table = re.search(r"^\| Arm \|.*?(?=\n\n(?!<sub>))", rest, flags=re.MULTILINE | re.DOTALL)
-        if re.fullmatch(r"\w+@\d+", name) and table:
-            tables.append(f"**{name}**\n\n{table[0]}")
+        found = re.search(r"^\| Arm \|.*?(?=\n\n(?!<sub>))", rest, flags=re.MULTILINE | re.DOTALL)
+        if re.fullmatch(r"\w+@\d+", name) and found:
+            tables.append(f"**{name}**\n\n{found[0]}")
     if not tables:
         raise InputError("no task with a table", f"reports/{experiment}/report.md", f"tao-bench report {experiment}")
     findings = next((s.partition("\n")[2].strip() for s in sections if s.startswith("Findings\n")), "")
-    body = "\n\n".join([*tables, findings])
+    body = "\n\n".join([*(tables if table else []), findings])
     return (
         f"![Accuracy against tuning compute](reports/{experiment}/curves.png)\n\n{body}\n\n"
         f"Made by `tao-bench run {experiment}`; everything else, with what broke as well as what was mended, in "
@@ -44,20 +47,24 @@ def results_block(report: str, experiment: str) -> str:
 
 def main(arguments: list[str]) -> int:
     """Rewrite README.md between its markers."""
-    if len(arguments) != 1:
-        print("usage: python -m tao_bench.readme EXPERIMENT", file=sys.stderr)
+    if not arguments:
+        print("usage: python -m tao_bench.readme EXPERIMENT [EXPERIMENT ...]", file=sys.stderr)
         return 2
-    experiment, readme = arguments[0], Path("README.md")
+    readme = Path("README.md")
     try:
-        report = Path("reports", experiment, "report.md").read_text(encoding="utf-8")
         text = readme.read_text(encoding="utf-8")
+        reports = [Path("reports", name, "report.md").read_text(encoding="utf-8") for name in arguments]
     except OSError as error:
-        print(f"{error.filename}: {error.strerror}; run `tao-bench run {experiment}` first", file=sys.stderr)
+        print(f"{error.filename}: {error.strerror}; run the experiment first", file=sys.stderr)
         return 2
+    blocks = [
+        results_block(report, name, table=not place)
+        for place, (name, report) in enumerate(zip(arguments, reports, strict=True))
+    ]
     start, end = text.index(BEGIN), text.index(END)
     head = text[start : text.index("\n", start)]
-    block = results_block(report, experiment)
-    readme.write_text(f"{text[:start]}{head}\n{block}\n{text[end:]}", encoding="utf-8")
+    body = "\n\n".join(blocks)
+    readme.write_text(f"{text[:start]}{head}\n{body}\n{text[end:]}", encoding="utf-8")
     return 0
 
 
