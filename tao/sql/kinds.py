@@ -8,9 +8,10 @@ from tao.sql.scope import Kind, refuse
 
 NUMERIC = frozenset(("INT", "DOUBLE"))
 DATES = frozenset(("DATE", "TIMESTAMP"))
-CAST_KINDS = {
+CAST_KINDS = {  # whole numbers are one kind, fractional ones another: Databricks widens within them, as DuckDB does
     "INT": "INT", "BIGINT": "INT", "SMALLINT": "INT", "TINYINT": "INT", "DOUBLE": "DOUBLE", "FLOAT": "DOUBLE",
-    "DECIMAL": "DOUBLE", "TEXT": "STRING", "VARCHAR": "STRING", "CHAR": "STRING", "DATE": "DATE",
+    "DECIMAL": "DOUBLE", "STRING": "STRING", "TIMESTAMP_NTZ": "TIMESTAMP", "BINARY": "BINARY",
+    "TEXT": "STRING", "VARCHAR": "STRING", "CHAR": "STRING", "DATE": "DATE",
     "TIMESTAMP": "TIMESTAMP", "TIMESTAMPTZ": "TIMESTAMP", "TIMESTAMPLTZ": "TIMESTAMP", "TIMESTAMPNTZ": "TIMESTAMP",
     "BOOLEAN": "BOOLEAN",
 }  # fmt: skip
@@ -31,6 +32,11 @@ SAME_AS_FIRST: tuple[type[exp.Expr], ...] = (
     *(exp.Paren, exp.Min, exp.Max, exp.AnyValue, exp.First, exp.Last, exp.Distinct, exp.Filter, exp.Lag, exp.Lead),
     *(exp.FirstValue, exp.LastValue, exp.Abs, exp.Round, exp.Neg, exp.Nullif, exp.Ordered),
 )
+
+
+def column_kind(type_name: str) -> Kind:
+    """The kind of an instance file's column type, e.g. DOUBLE for ``DECIMAL(10,2)``."""
+    return CAST_KINDS.get(type_name.split("(", 1)[0])
 
 
 def cast_node(node: exp.Expr, to: str) -> None:

@@ -24,6 +24,7 @@ from tao.sql.kinds import (
     RESULTS,
     SAME_AS_FIRST,
     cast_node,
+    column_kind,
     common_kind,
     match_kinds,
 )  # fmt: skip
@@ -202,7 +203,7 @@ class Resolver:
         elif self._tables is None:
             return None
         elif name in self._tables:
-            columns = dict(self._tables[name])
+            columns = {column: column_kind(kind) for column, kind in self._tables[name].items()}
         else:
             raise refuse("unknown_table", f"table {name} not found", Family.NAME)
         alias = node.args.get("alias")

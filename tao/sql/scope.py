@@ -7,7 +7,7 @@ from sqlglot import exp
 from tao.sql.dialect import Family, Fault
 from tao.sql.emulate import Refuse
 
-Kind = str | None  # INT, DOUBLE, STRING, DATE, TIMESTAMP, BOOLEAN; None where it is not known
+Kind = str | None  # INT, DOUBLE, STRING, DATE, TIMESTAMP, BOOLEAN, BINARY; None where it is not known
 Outputs = list[tuple[str, Kind]]  # output columns in order; the name is '' where there is none
 Tables = dict[str, dict[str, Kind] | None]  # columns by table; None where they are not known
 
