@@ -85,7 +85,7 @@ class Scope:
         if table and table not in self.sources:
             raise refuse("unknown_table", f"table {table} not found", Family.NAME)
         star = item.this if isinstance(item, exp.Column) else item
-        if star.args.get("replace") or star.args.get("rename"):
+        if star.args.get("replace") or star.args.get("rename") or star.args.get("ilike"):
             raise refuse("star", "* can be followed by EXCEPT only")
         gone = {column.name.lower() for column in star.args.get("except_") or ()}
         outputs: Outputs = []
