@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tao.sql.engine import Engine, Limits
 from tests.benchmarks.spark_oracle import own_questions
-from tests.benchmarks.sql_conformance import (
+from tests.benchmarks.sql_findings import (
     ANSWERS,
     GOOD,
     OWN,

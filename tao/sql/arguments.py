@@ -59,6 +59,7 @@ RESULTS: dict[type[exp.Expr], Kind] = {
     exp.StrToDate: "DATE",
     exp.DateFromParts: "DATE",
     exp.Boolean: "BOOLEAN",
+    **dict.fromkeys((exp.HexString, exp.Unhex, exp.FromBase64), "BINARY"),
 }
 SAME_AS_FIRST: tuple[type[exp.Expr], ...] = (
     *(exp.Paren, exp.Min, exp.Max, exp.AnyValue, exp.First, exp.Last, exp.Distinct, exp.Filter, exp.Lag, exp.Lead),

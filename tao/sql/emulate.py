@@ -139,6 +139,8 @@ def _pad(node: exp.Expr) -> None:
 
 def _position(node: exp.Expr) -> None:
     position = node.args.get("position")
+    if node.args.get("occurrence") is not None or isinstance(position, exp.Neg):
+        raise _not_emulated("INSTR with an occurrence or from the end")
     if position is not None:
         node.replace(call("locate", node.args["substr"], node.this, position))
 
@@ -223,6 +225,8 @@ def _chr(node: exp.Expr) -> None:
 
 def _json_object(node: exp.Expr) -> None:
     """What is no JSON has no parts."""
+    if "*" in node.expression.sql():
+        raise _not_emulated("a JSON path with *")
     valid = call("json_valid", node.this)
     node.replace(exp.Case(ifs=[exp.If(this=valid, true=node.copy())]))
 
@@ -230,8 +234,39 @@ def _json_object(node: exp.Expr) -> None:
 def _exists(node: exp.Expr) -> None:
     """EXISTS(array, condition) is not EXISTS (SELECT ...)."""
     if isinstance(node.args.get("expression"), exp.Lambda):
-        kept = exp.ArrayFilter(this=node.this.copy(), expression=node.args["expression"].copy())
-        node.replace(exp.GT(this=call("len", kept), expression=exp.Literal.number(0)))
+        met = exp.Transform(this=node.this.copy(), expression=node.args["expression"].copy())
+        node.replace(call("array_contains", met, exp.true()))
+
+
+def _only(*keys: str) -> Callable[[exp.Expr], None]:
+    """A refusal of a call that has more than these arguments."""
+
+    def rewrite(node: exp.Expr) -> None:
+        if any(isinstance(value, exp.Expr) and key not in keys for key, value in node.args.items()):
+            raise _not_emulated(f"this form of {node.sql_name()}")
+
+    return rewrite
+
+
+def _both(*rewrites: Callable[[exp.Expr], None]) -> Callable[[exp.Expr], None]:
+    def rewrite(node: exp.Expr) -> None:
+        for one in rewrites:
+            one(node)
+
+    return rewrite
+
+
+def _lambda(node: exp.Expr) -> None:
+    """DuckDB counts the items of an array from 1 where a lambda asks for their index."""
+    function = node.args.get("expression")
+    if isinstance(function, exp.Lambda) and len(function.expressions) > 1:
+        raise _not_emulated("a lambda with an index")
+
+
+def _unix_pattern(node: exp.Expr) -> None:
+    pattern = node.args.get("format")
+    if isinstance(pattern, exp.Literal) and "%" not in pattern.this:
+        raise _not_emulated("this date pattern")
 
 
 def _skip_nulls(node: exp.Expr) -> None:
@@ -313,7 +348,14 @@ def _log(node: exp.Expr) -> None:
 def _like(node: exp.Expr) -> None:
     r"""In Databricks a backslash escapes in every pattern, in DuckDB only where ESCAPE says so."""
     pattern = node.args["expression"]
-    if isinstance(pattern, exp.Literal) and "\\" in pattern.this and not isinstance(node.parent, exp.Escape):
+    if (
+        isinstance(pattern, exp.Literal | exp.RawString)
+        and "\\" in pattern.this
+        and not isinstance(node.parent, exp.Escape)
+    ):
+        if re.search(r"\\(?![%_\\])", re.sub(r"\\[%_\\]", "", pattern.this)):
+            raise Refuse(Fault(Family.DIALECT, "like_escape", "a backslash in LIKE stands before %, _ or a backslash"))
+        pattern.replace(exp.Literal.string(pattern.this))
         node.replace(exp.Escape(this=node.copy(), expression=exp.Literal.string("\\")))
 
 
@@ -358,8 +400,16 @@ REWRITES: dict[type[exp.Expr], Callable[[exp.Expr], None]] = {
     exp.ArrayContains: _to_macro("array_contains", "this", "expression"),
     exp.ArrayPosition: _to_macro("array_position", "this", "expression"),
     exp.UnixSeconds: _to_macro("unix_seconds", "this"),
-    exp.ArgMax: _to_macro("arg_max_null", "this", "expression"),
-    exp.ArgMin: _to_macro("arg_min_null", "this", "expression"),
+    exp.ArgMax: _both(_only("this", "expression"), _to_macro("arg_max_null", "this", "expression")),
+    exp.ArgMin: _both(_only("this", "expression"), _to_macro("arg_min_null", "this", "expression")),
+    exp.Mode: _only("this"),
+    exp.Levenshtein: _only("this", "expression"),
+    exp.Reduce: _only("this", "initial", "merge"),
+    exp.Transform: _lambda,
+    exp.ArrayFilter: _lambda,
+    exp.ArrayRemove: _to_macro("array_remove", "this", "expression"),
+    exp.Atanh: _to_macro("atanh", "this"),
+    exp.StrToUnix: _unix_pattern,
     exp.Asin: _to_macro("asin", "this"),
     exp.Acos: _to_macro("acos", "this"),
     exp.Sec: _to_macro("sec", "this"),

@@ -33,7 +33,7 @@ from tao.sql.scope import Kind, Scope, refuse
 _COMPARISONS = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.NullSafeEQ, exp.NullSafeNEQ)
 _TEXT_FIRST = (
     *(exp.Upper, exp.Lower, exp.Length, exp.Trim, exp.Substring, exp.Left, exp.Right, exp.Replace, exp.Pad),
-    *(exp.Initcap, exp.StartsWith, exp.EndsWith, exp.StrPosition, exp.Reverse, exp.Split),
+    *(exp.Ascii, exp.Contains, exp.Initcap, exp.StartsWith, exp.EndsWith, exp.StrPosition, exp.Reverse, exp.Split),
 )
 _LIKES = (exp.Like, exp.ILike, exp.RegexpLike)
 _SUMS = (exp.Sum, exp.Avg, exp.Stddev, exp.StddevPop, exp.StddevSamp, exp.Variance, exp.VariancePop, exp.Median)
@@ -261,7 +261,9 @@ def _sum(walk: Walker, node: exp.Expr, scope: Scope) -> Kind:
 def _text_function(walk: Walker, node: exp.Expr, scope: Scope) -> Kind:
     for child in children(node):
         kind = walk.visit(child, scope)
-        if child is node.this and kind not in ("STRING", None):
+        if kind == "BINARY":
+            raise refuse("not_emulated", f"function {node.sql_name()} of BINARY is not emulated", Family.EMULATOR)
+        if isinstance(child, exp.Null) or (child is node.this and kind not in ("STRING", None)):
             child.replace(as_text(child, kind))
     return RESULTS.get(type(node))
 
