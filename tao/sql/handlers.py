@@ -336,7 +336,8 @@ def _anonymous(walk: Walker, node: exp.Anonymous, scope: Scope) -> Kind:
         node.replace(cast)
         return _to_type(walk, cast, scope)
     skip = 1 if name in FIRST_IS_UNIT and len(args) == 3 else 0
-    kinds: list[Kind] = [None] * skip + [walk.visit(arg, scope) for arg in args[skip:]]
+    kinds: list[Kind] = [None for _ in args[:skip]]
+    kinds += [walk.visit(arg, scope) for arg in args[skip:]]
     if name in CALLS:
         return CALLS[name](node, list(node.expressions), kinds)
     return _RESULT_OF.get(name)
