@@ -78,7 +78,9 @@ _NOT_CALLED = frozenset(
     "CROSS FULL NATURAL SEMI ANTI WITH".split()
 )
 _UNITS = frozenset("YEAR QUARTER MONTH WEEK DAY DAYOFYEAR HOUR MINUTE SECOND MILLISECOND MICROSECOND".split())
-_UNIT_FUNCTIONS = frozenset(("date_add", "dateadd", "date_diff", "datediff", "timestampadd", "timestampdiff"))
+_UNIT_FUNCTIONS = frozenset(
+    ("date_add", "dateadd", "date_diff", "datediff", "timediff", "timestampadd", "timestampdiff")
+)
 _QUOTED_UNIT_FUNCTIONS = frozenset(("date_trunc", "trunc", "date_part", "datepart"))
 EXTRACT_UNITS = frozenset(
     "YEAR Y YEARS YR YRS YEAROFWEEK QUARTER QTR MONTH MON MONS MONTHS WEEK W WEEKS DAY D DAYS DAYOFWEEK DOW "

@@ -8,6 +8,7 @@ locked, a statement time limit, one thread, bounded memory, and one SELECT a cal
 from __future__ import annotations
 
 import json
+import math
 import threading
 import time
 from collections import OrderedDict
@@ -23,7 +24,8 @@ from tao.sql.result import Row, canonical_rows, is_empty
 TOO_MANY_ROWS = "too many rows"
 NOT_EMULATED = "not emulated"
 
-_DUCKDB_TYPES = {"INT": "INTEGER", "DOUBLE": "DOUBLE", "STRING": "VARCHAR", "DATE": "DATE", "BOOLEAN": "BOOLEAN"}
+_DUCKDB_TYPES = {"INT": "INTEGER", "STRING": "VARCHAR", "BINARY": "BLOB", "TIMESTAMP_NTZ": "TIMESTAMP"}  # else the same
+_LOAD_ROWS = 20_000  # rows a load step takes at most: bounds the JSON text that is in memory twice
 _START_OPTIONS = {
     "threads": "1",
     "autoload_known_extensions": "false",
@@ -156,13 +158,17 @@ class Engine:
         cursor = self._root.cursor()
         cursor.execute(f"USE {name}")
         for table, columns in instance.schema.tables:
-            body = ", ".join(f"{_quote(column)} {_DUCKDB_TYPES[kind]}" for column, kind in columns)
+            body = ", ".join(f"{_quote(column)} {_DUCKDB_TYPES.get(kind, kind)}" for column, kind in columns)
             cursor.execute(f"CREATE TABLE {_quote(table)} ({body})")
-            if instance.rows[table]:
-                cells = ", ".join(f"row->>{number}" for number in range(len(columns)))
+            rows = instance.rows[table]
+            cells = ", ".join(
+                f"unhex(row->>{number})" if kind == "BINARY" else f"row->>{number}"
+                for number, (_, kind) in enumerate(columns)
+            )
+            for start in range(0, len(rows), _LOAD_ROWS):
                 cursor.execute(
                     f"INSERT INTO {_quote(table)} SELECT {cells} FROM (SELECT unnest(CAST(? AS JSON[])) AS row)",
-                    [json.dumps(instance.rows[table], ensure_ascii=False)],
+                    [_json_rows(rows[start : start + _LOAD_ROWS])],
                 )
         self._cursors[key] = (cursor, name)
 
@@ -236,6 +242,17 @@ class Engine:
             cursor.close()
         self._cursors.clear()
         self._root.close()
+
+
+def _json_rows(rows: list[list[Any]]) -> str:
+    """Rows as JSON text that DuckDB reads without loss: what JSON or a double cannot hold goes as a string."""
+
+    def exact(cell: Any) -> Any:
+        is_special = isinstance(cell, float) and not math.isfinite(cell)
+        is_large = isinstance(cell, int) and abs(cell) >= 2**63
+        return str(cell) if is_special or is_large else cell
+
+    return json.dumps([[exact(cell) for cell in row] for row in rows], ensure_ascii=False)
 
 
 def _quote(name: str) -> str:

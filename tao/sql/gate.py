@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any, ClassVar
 
 from tao.sql.dialect import Family, Fault, clean, surface_fault, tokenize
+from tao.sql.idioms import idiom_fault
 from tao.sql.instance import Schema
 
 CACHED = 32_768
@@ -52,7 +53,6 @@ def _check(sql: str, schema: Schema | None) -> Accepted | Fault:
 
 def parse(sql: str, schema: Schema | None = None) -> Any:
     """The resolved tree of a cleaned text (a `sqlglot` query, with emulator rewrites done), or a `Fault`."""
-    from sqlglot.dialects.databricks import Databricks
     from sqlglot.errors import SqlglotError
 
     from tao.sql.emulate import Refuse
@@ -62,11 +62,11 @@ def parse(sql: str, schema: Schema | None = None) -> Any:
     if isinstance(tokens, Fault):
         return tokens
     columns = {name for table in schema.columns.values() for name in table} if schema is not None else set()
-    fault = surface_fault(sql, tokens, columns)
+    fault = surface_fault(sql, tokens, columns) or idiom_fault(sql, tokens)
     if fault is not None:
         return fault
     try:
-        statements = Databricks().parser().parse(tokens, sql)
+        statements = _source().parser().parse(tokens, sql)
         if len(statements) != 1 or statements[0] is None:
             return Fault(Family.SYNTAX, "several_statements", "not exactly one statement")
         tree = statements[0]
@@ -105,6 +105,28 @@ def _emulator() -> Any:
     from sqlglot.errors import ErrorLevel
 
     return _dialect().generator(unsupported_level=ErrorLevel.IGNORE)  # gaps are known: functions.txt
+
+
+@lru_cache(maxsize=1)
+def _source() -> Any:
+    """Databricks with the calls of `tao.sql.calls` kept as they were written."""
+    from sqlglot import exp
+    from sqlglot.dialects.databricks import Databricks
+    from sqlglot.parsers.databricks import DatabricksParser
+
+    from tao.sql.calls import CALLS
+
+    def kept(name: str) -> Any:
+        return lambda args: exp.Anonymous(this=name, expressions=args)
+
+    class Source(Databricks):  # type: ignore[misc]  # sqlglot is untyped here
+        class Parser(DatabricksParser):  # type: ignore[misc]
+            FUNCTIONS: ClassVar[dict[str, Any]] = {
+                **DatabricksParser.FUNCTIONS,
+                **{name.upper(): kept(name) for name in CALLS},
+            }
+
+    return Source()
 
 
 @lru_cache(maxsize=1)

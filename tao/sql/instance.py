@@ -1,14 +1,16 @@
 """A database instance on disk: tables with typed columns and rows, as one JSON file.
 
 The format is ``{"tables": {"name": {"columns": [["id", "INT"], ...], "rows": [[...], ...]}}}``
-with dates as ISO strings. A `Schema` is its part that needs no rows: what the gate resolves names
-and types against. Names are compared without case, as Databricks does.
+with dates as ISO strings (a timestamp in UTC, without an offset), binary values as hex strings and, where a double
+would not hold them, decimals as strings. A `Schema` is its part that needs no rows: what the gate resolves names
+and types against. Names may hold any character and are compared without case, as Databricks does.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,7 +19,13 @@ from typing import Any
 
 from tao.errors import InputError
 
-TYPES = ("INT", "DOUBLE", "STRING", "DATE", "BOOLEAN")
+TYPES = (
+    *("INT", "DOUBLE", "STRING", "DATE", "BOOLEAN", "BIGINT", "SMALLINT", "TINYINT", "FLOAT", "DECIMAL(p,s)"),
+    *("TIMESTAMP", "TIMESTAMP_NTZ", "BINARY"),  # both kinds of timestamp alike: the session is in UTC
+)
+_DECIMAL = re.compile(r"DECIMAL\(\s*(\d{1,2})\s*(?:,\s*(\d{1,2})\s*)?\)")
+_OFFSET = re.compile(r"[+-]\d{1,2}(?::?\d{2})?\Z|[Zz]\Z")
+_MAX_PRECISION = 38
 
 Columns = tuple[tuple[str, str], ...]
 
@@ -55,7 +63,7 @@ class Instance:
 
     Attributes:
         schema: Tables and columns.
-        rows: Table name to rows; cells are int, float, str, bool or None, dates ISO strings.
+        rows: Table name to rows; cells are int, float, str, bool or None (see the module text).
     """
 
     schema: Schema
@@ -73,15 +81,18 @@ def parse_instance(raw: Any, where: str) -> Instance:
         tables: list[tuple[str, Columns]] = []
         rows: dict[str, list[list[Any]]] = {}
         for name, table in raw["tables"].items():
-            columns = tuple((str(column), str(kind)) for column, kind in table["columns"])
-            for column, kind in columns:
-                if kind not in TYPES:
-                    raise InputError(
-                        f"column {name}.{column} has the unknown type {kind!r}", where, f"use {', '.join(TYPES)}"
-                    )
+            columns = tuple(
+                (str(column), _type(str(kind), f"{name}.{column}", where)) for column, kind in table["columns"]
+            )
+            stamps = [number for number, (_, kind) in enumerate(columns) if kind.startswith("TIMESTAMP")]
             for number, row in enumerate(table["rows"]):
                 if len(row) != len(columns):
                     raise InputError(f"row {number} of {name} has {len(row)} cells, not {len(columns)}", where)
+                for index in stamps:
+                    cell = row[index]
+                    if isinstance(cell, str) and len(cell) > len("yyyy-MM-dd") and _OFFSET.search(cell[10:]):
+                        what = f"row {number} of {name}: the timestamp {cell!r} has a time zone"
+                        raise InputError(what, where, "write the time in UTC, without an offset")
             _no_twins((column for column, _ in columns), f"column of {name}", where)
             tables.append((str(name), columns))
             rows[str(name)] = table["rows"]
@@ -91,6 +102,18 @@ def parse_instance(raw: Any, where: str) -> Instance:
             raise
         raise InputError(f"not a database instance ({error!r})", where, fix) from error
     return Instance(Schema(tuple(tables)), rows)
+
+
+def _type(text: str, column: str, where: str) -> str:
+    """A column type as it is kept: one spelling a type, so that equal schemas have equal digests."""
+    if text in TYPES and text != "DECIMAL(p,s)":
+        return text
+    if decimal := _DECIMAL.fullmatch(text):
+        precision, scale = int(decimal[1]), int(decimal[2] or 0)
+        if 1 <= precision <= _MAX_PRECISION and scale <= precision:
+            return f"DECIMAL({precision},{scale})"
+        raise InputError(f"column {column}: {text} has no such precision", where, "use DECIMAL(1..38, 0..precision)")
+    raise InputError(f"column {column} has the unknown type {text!r}", where, f"use {', '.join(TYPES)}")
 
 
 def _no_twins(names: Iterable[str], kind: str, where: str) -> None:

@@ -7,7 +7,7 @@ from sqlglot import exp
 from tao.sql.dialect import Family, Fault
 from tao.sql.emulate import Refuse
 
-Kind = str | None  # INT, DOUBLE, STRING, DATE, TIMESTAMP, BOOLEAN; None where it is not known
+Kind = str | None  # INT, DOUBLE, STRING, DATE, TIMESTAMP, BOOLEAN, BINARY; None where it is not known
 Outputs = list[tuple[str, Kind]]  # output columns in order; the name is '' where there is none
 Tables = dict[str, dict[str, Kind] | None]  # columns by table; None where they are not known
 
@@ -85,7 +85,7 @@ class Scope:
         if table and table not in self.sources:
             raise refuse("unknown_table", f"table {table} not found", Family.NAME)
         star = item.this if isinstance(item, exp.Column) else item
-        if star.args.get("replace") or star.args.get("rename"):
+        if star.args.get("replace") or star.args.get("rename") or star.args.get("ilike"):
             raise refuse("star", "* can be followed by EXCEPT only")
         gone = {column.name.lower() for column in star.args.get("except_") or ()}
         outputs: Outputs = []
