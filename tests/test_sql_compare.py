@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tao.sql.result import canonical_rows
-from tao_bench.verify.sql_compare import EQUAL, Match, compare, same_cell
+from tao_bench.sql.compare import EQUAL, Match, compare, same_cell
 
 Rows = list[tuple[Any, ...]]
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tao.sql.result import canonical_cell
-from tao_bench.verify.sql_compare import EQUAL, compare
+from tao_bench.sql.compare import EQUAL, compare
 
 pytestmark = pytest.mark.spark
 FIXTURES = Path(__file__).parent / "fixtures" / "sql"

@@ -14,7 +14,7 @@ from tao.sql.dialect import Fault, functions
 from tao.sql.engine import Engine, Limits, RunOutcome
 from tao.sql.gate import check
 from tao.sql.instance import read_instance
-from tao_bench.verify.sql_compare import EQUAL, compare
+from tao_bench.sql.compare import EQUAL, compare
 
 FIXTURES = Path(__file__).parent / "fixtures" / "sql"
 MARKET = FIXTURES / "market.json"

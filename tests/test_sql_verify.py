@@ -1,4 +1,4 @@
-"""Verifier sql@1 end to end, on small instances that only it opens."""
+"""Verifier sql@2 end to end, on small instances that only it opens."""
 
 from __future__ import annotations
 
@@ -79,7 +79,12 @@ HIDDEN_KEY = "SELECT title FROM stall JOIN region USING (region_id) GROUP BY tit
         (HIDDEN_KEY, HIDDEN_KEY.replace("DESC", "ASC"), Status.WRONG, "order"),
         ("SELECT COUNT(*) FROM stall", "SELECT 7", Status.WRONG, "values"),  # right on the first database only
         ("SELECT COUNT(*) FROM stall", "SELECT COUNT(name) * 1.0 FROM stall", Status.CORRECT, "equal"),
-        ("SELECT AVG(amount) FROM sale", "SELECT ROUND(AVG(amount), 2) FROM sale", Status.WRONG, "values"),
+        (
+            "SELECT AVG(amount) FROM sale",
+            "SELECT ROUND(AVG(amount), 2) FROM sale",
+            Status.WRONG,
+            "equal_after_rounding",
+        ),
         ("SELECT name FROM stall WHERE FALSE", "SELECT title FROM region WHERE FALSE", Status.CORRECT, "equal_empty"),
         ("SELECT name FROM stall WHERE FALSE", "SELECT name FROM stall", Status.WRONG, "row_count"),
     ],
@@ -168,3 +173,94 @@ def test_a_prediction_cannot_touch_what_the_gold_reads(verifier: SqlVerifier) ->
     for attack in ("DELETE FROM stall", "CREATE TEMP TABLE stall AS SELECT 1", "DROP TABLE stall"):
         assert grade(verifier, NAMES, attack)[0] is Status.UNPARSABLE
         assert grade(verifier, NAMES, NAMES)[0] is Status.CORRECT
+
+
+EARLIEST = "SELECT name FROM stall WHERE opened >= '2020-01-01' ORDER BY opened LIMIT 1"  # Birch or Cedar
+UNION = "SELECT name FROM stall UNION SELECT title FROM region ORDER BY LENGTH({}) LIMIT 20"
+
+
+@pytest.mark.parametrize(
+    ("gold", "response", "status", "reason"),
+    [
+        (EARLIEST, "SELECT 'Birch'", Status.CORRECT, "equal"),
+        (EARLIEST, "SELECT 'Cedar'", Status.CORRECT, "equal"),
+        (EARLIEST, "SELECT 'Dogwood'", Status.WRONG, "values"),
+        (EARLIEST.replace("1", "2"), "SELECT 'Cedar'", Status.WRONG, "row_count"),
+        (SORTED + " LIMIT 3", SORTED + ", name DESC LIMIT 3", Status.CORRECT, "equal"),
+        (SORTED + " LIMIT 3", SORTED + " LIMIT 2 OFFSET 1", Status.WRONG, "row_count"),
+        (SORTED + " LIMIT 2 OFFSET 3", SORTED + ", name DESC LIMIT 2 OFFSET 3", Status.CORRECT, "equal"),
+        (SORTED + " LIMIT 2 OFFSET 3", SORTED + " LIMIT 2 OFFSET 4", Status.WRONG, "values"),
+        (
+            "SELECT title FROM region LIMIT 1",
+            "SELECT title FROM region ORDER BY title DESC LIMIT 1",
+            Status.CORRECT,
+            "equal",
+        ),
+        ("SELECT title FROM region LIMIT 1", "SELECT 'Oslo'", Status.WRONG, "values"),
+        (UNION.format("name"), UNION.format("name"), Status.CORRECT, "equal"),
+        (UNION.format("name"), UNION.format("name") + " OFFSET 0", Status.CORRECT, "equal"),
+        (UNION.format("name"), UNION.format("name").replace("LIMIT", ", name LIMIT"), Status.CORRECT, "equal"),
+        (UNION.format("name"), UNION.format("name").replace("LIMIT", "DESC LIMIT"), Status.WRONG, "order"),
+        (
+            "SELECT DISTINCT name FROM stall ORDER BY LENGTH(name)",
+            "SELECT name FROM stall GROUP BY name ORDER BY LENGTH(name), name DESC",
+            Status.CORRECT,
+            "equal",
+        ),
+        (
+            "SELECT DISTINCT name FROM stall ORDER BY LENGTH(name)",
+            "SELECT DISTINCT name FROM stall ORDER BY name DESC",
+            Status.WRONG,
+            "order",
+        ),
+        ("SELECT name FROM stall ORDER BY ALL", "SELECT name FROM stall ORDER BY name", Status.CORRECT, "equal"),
+        ("SELECT name FROM stall ORDER BY ALL", "SELECT name FROM stall ORDER BY name DESC", Status.WRONG, "order"),
+        ("SELECT {name, opened} FROM stall", "SELECT opened FROM stall", Status.CORRECT, "equal@2"),
+        ("SELECT {name, opened} FROM stall", NAMES, Status.CORRECT, "equal@3"),
+        ("SELECT {name, opened} FROM stall", "SELECT opened, name FROM stall", Status.CORRECT, "equal_permuted@3"),
+        ("SELECT {name, opened} FROM stall", "SELECT active FROM stall", Status.WRONG, "values"),
+        (
+            "SELECT {region_id, title}, COUNT(*) FROM region JOIN stall USING (region_id) GROUP BY {}",
+            "SELECT title, COUNT(*) FROM region JOIN stall USING (region_id) GROUP BY title",
+            Status.CORRECT,
+            "equal@2",
+        ),
+        (["SELECT name FROM stall", "SELECT title FROM region"], "SELECT title FROM region", Status.CORRECT, "equal@2"),
+        (["SELECT name FROM stall", "SELECT title FROM region"], "SELECT 1", Status.WRONG, "row_count"),
+        (["SELECT 7", "SELECT COUNT(*) FROM stall"], "SELECT 7", Status.CORRECT, "equal@1"),
+    ],
+)
+def test_ties_cut_by_limit_hidden_keys_and_several_golds(
+    verifier: SqlVerifier, gold: str | list[str], response: str, status: Status, reason: str
+) -> None:
+    verdict = verifier.grade(PROMPT, {"sql": gold, "databases": BOTH[:1]}, response, "stop")
+    assert (verdict.status, verdict.reason) == (status, reason)
+
+
+def test_one_gold_must_match_on_every_database(verifier: SqlVerifier) -> None:
+    one_each = {"sql": ["SELECT 7", "SELECT COUNT(*) FROM stall"], "databases": BOTH}
+    assert verifier.grade(PROMPT, one_each, "SELECT COUNT(*) FROM stall", "stop").reason == "equal@2"
+    gold = {"sql": ["SELECT COUNT(*) FROM stall", "SELECT COUNT(*) * 0 FROM stall"], "databases": BOTH}
+    assert verifier.grade(PROMPT, gold, "SELECT 7", "stop").status is Status.WRONG
+
+
+def test_a_cut_tie_that_cannot_be_fetched_is_no_evidence(tmp_path: Path) -> None:
+    shutil.copy(FIXTURES / "market.json", tmp_path / "x.json")
+    verifier = SqlVerifier(tmp_path, rows=50)
+    gold = {
+        "sql": "SELECT a.units, b.sale_id FROM sale a CROSS JOIN sale b ORDER BY 1 * 0 LIMIT 5",
+        "databases": ["x.json"],
+    }
+    (result,) = verifier.gold_results(gold)
+    assert not isinstance(result, str) and result.order.is_open and result.order.cuts_tie
+    other = "SELECT -1, sale_id FROM sale LIMIT 5"
+    verdict = verifier.grade(PROMPT, gold, other, "stop")
+    assert (verdict.status, verdict.reason) == (Status.VERIFIER_ERROR, "undecided")
+    assert verifier.grade(PROMPT, gold, "SELECT 1, 2", "stop").reason == "row_count"
+    verifier.close()
+
+
+@pytest.mark.parametrize("sql", ["SELECT {} FROM stall", "SELECT {name FROM stall", ["SELECT 1", 2], [], None])
+def test_malformed_options_are_missing_data(verifier: SqlVerifier, sql: Any) -> None:
+    verdict = verifier.grade(PROMPT, {"sql": sql, "databases": BOTH}, NAMES, "stop")
+    assert (verdict.status, verdict.reason) == (Status.VERIFIER_ERROR, "gold_malformed")

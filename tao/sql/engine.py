@@ -95,6 +95,7 @@ class Ran:
         prints: Fingerprints of the rows (see `tao.sql.result.fingerprint`), if they were asked for.
         height: Rows of the result.
         width: Columns of the result.
+        names: Their names, if rows were asked for.
         error: First line of the engine's error, '' if there is none.
     """
 
@@ -103,6 +104,7 @@ class Ran:
     prints: tuple[str, str] | None = None
     height: int = 0
     width: int = 0
+    names: tuple[str, ...] = ()
     error: str = ""
 
 
@@ -223,6 +225,7 @@ class Engine:
             rows,
             height=len(rows),
             width=len(cursor.description),
+            names=tuple(str(column[0]) for column in cursor.description),
         )
 
     def _watch(self) -> None:

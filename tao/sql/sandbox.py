@@ -148,6 +148,7 @@ class Sandbox:
             prints=(prints[0], prints[1]) if prints else None,
             height=message["n"],
             width=message["w"],
+            names=tuple(message.get("c", ())),
             error=message.get("e", ""),
         )
 

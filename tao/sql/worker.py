@@ -26,6 +26,7 @@ def encode(ran: Ran, with_rows: bool, limit_bytes: float) -> str:
     if ran.outcome in (RunOutcome.OK, RunOutcome.EMPTY):
         if with_rows:
             reply["r"] = ran.rows
+            reply["c"] = ran.names
         else:
             reply["p"] = fingerprint(ran.rows)
     line = json.dumps(reply)
