@@ -36,6 +36,11 @@ def affinity_of(declared: str) -> str:
     return "REAL" if any(word in text for word in ("REAL", "FLOA", "DOUB")) else "NUMERIC"
 
 
+def declared_type(kind: str) -> str:
+    """What `build_sqlite` declares a column of a Databricks type as."""
+    return _DECLARED.get(kind, kind)
+
+
 def read_sqlite(path: Path) -> Database:
     """Every table and view of a SQLite file.
 
@@ -164,7 +169,7 @@ def build_sqlite(instance: Instance, rng: Random | None = None) -> sqlite3.Conne
     """
     target = sqlite3.connect(":memory:")
     for table, columns in instance.schema.tables:
-        body = ", ".join(f"{_quote(column)} {_DECLARED.get(kind, kind)}" for column, kind in columns)
+        body = ", ".join(f"{_quote(column)} {declared_type(kind)}" for column, kind in columns)
         target.execute(f"CREATE TABLE {_quote(table)} ({body})")
         rows = [[_stored(cell, kind) for cell, (_, kind) in zip(row, columns, strict=True)] for row in instance.rows[table]]
         if rng is not None:
