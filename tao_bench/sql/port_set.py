@@ -199,7 +199,7 @@ def _certificates(
     from tao_bench.sql.port.clock import asks_for_clock, with_clock
 
     tables = emulator.schema.columns
-    context = Context(read, tables, sources.database.affinity or _affinities(tables))
+    context = Context(read, tables, sources.database.affinity or _affinities(tables), sources.database.digits)
     texts = list(dict.fromkeys(gold.sql for gold in golds))
     evidence = _evidence({sql: _source_text(sql, sources, options.clock) for sql in texts}, sources)
     known: dict[str, Certificate] = {}

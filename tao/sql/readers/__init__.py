@@ -19,11 +19,13 @@ class Database:
         instance: Tables with Databricks types, and their rows.
         affinity: Lower-case table to lower-case column to SQLite's type affinity, where the source is SQLite.
         schema_name: The schema that the source qualifies tables with, '' for none.
+        digits: Lower-case table to its STRING columns of which every value reads as a number.
         replaced: Cells whose text was not UTF-8 and was read with replacement characters.
     """
 
     instance: Instance
     affinity: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    digits: Mapping[str, frozenset[str]] = field(default_factory=dict)
     schema_name: str = ""
     replaced: int = 0
 

@@ -21,6 +21,7 @@ from tao.sql.instance import Instance
 from tao.sql.readers import Database, make_instance
 
 _INT_RANGE = range(-(2**31), 2**31)
+_NUMBER = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*\Z")
 _DECLARED = {"STRING": "TEXT", "INT": "INTEGER", "BIGINT": "INTEGER", "DOUBLE": "REAL", "BINARY": "BLOB"}
 
 
@@ -50,6 +51,7 @@ def read_sqlite(path: Path) -> Database:
     connection = open_read_only(path)
     tables: dict[str, tuple[tuple[tuple[str, str], ...], list[list[Any]]]] = {}
     affinity: dict[str, dict[str, str]] = {}
+    digits: dict[str, frozenset[str]] = {}
     replaced = 0
 
     def text(raw: bytes) -> str:
@@ -77,12 +79,17 @@ def read_sqlite(path: Path) -> Database:
             if name.lower() in affinity:
                 raise InputError(f"table {name!r} occurs twice (names are compared without case)", str(path))
             tables[name] = (columns, rows)
+            digits[name.lower()] = frozenset(
+                column.lower()
+                for number, (column, kind) in enumerate(columns)
+                if kind == "STRING" and all(row[number] is None or _NUMBER.match(row[number]) for row in rows)
+            )
             affinity[name.lower()] = {row[1].lower(): affinity_of(row[2] or "") for row in info}
     except sqlite3.DatabaseError as error:
         raise InputError(f"is damaged ({error})", str(path), "fetch the file again") from error
     finally:
         connection.close()
-    return Database(make_instance(tables), affinity, replaced=replaced)
+    return Database(make_instance(tables), affinity, digits, replaced=replaced)
 
 
 def _typed(

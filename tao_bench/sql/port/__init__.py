@@ -43,6 +43,8 @@ RULES: tuple[Callable[[Any, Context], bool], ...] = (
     types.float_is_double,
     types.cast_of_text,
     types.text_in_arithmetic,
+    types.rounding_cast,
+    types.wide_integers,
     types.truth_value_as_number,
     types.number_as_truth_value,
     types.text_compared_with_number,

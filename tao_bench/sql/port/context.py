@@ -6,8 +6,8 @@ A kind is coarse on purpose (``int``, ``float``, ``decimal``, ``text``, ``date``
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlglot import exp
@@ -51,11 +51,13 @@ class Context:
         read: sqlglot's name of the source dialect: ``sqlite``, ``postgres``, ``mysql`` or another.
         tables: Lower-case table to lower-case column to Databricks type, '' where the type is not known.
         affinity: Lower-case table to lower-case column to SQLite's affinity, where the source is SQLite.
+        digits: Lower-case table to its STRING columns of which every value reads as a number.
     """
 
     read: str
     tables: Mapping[str, Mapping[str, str]]
     affinity: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    digits: Mapping[str, Container[str]] = field(default_factory=dict)
 
     @property
     def is_sqlite(self) -> bool:
@@ -72,12 +74,14 @@ class Origin:
         kind: Its kind.
         affinity: SQLite's affinity, '' for none.
         typed: The Databricks type of a table's column, else ''.
+        is_digits: Text of which every value in the database reads as a number.
     """
 
     source: Any
     kind: Kind
     affinity: str = ""
     typed: str = ""
+    is_digits: bool = False
 
 
 def call(name: str, *arguments: Any, kind: Kind = None) -> Any:
@@ -138,8 +142,9 @@ def columns_of(source: Any, context: Context) -> dict[str, Origin]:
         cte = _cte(source) if not source.db else None
         if cte is None:
             forms = context.affinity.get(source.name.lower(), {})
+            digits = context.digits.get(source.name.lower(), ())
             return {
-                name: Origin(source, _TYPES.get(typed.partition("(")[0]), forms.get(name, ""), typed)
+                name: Origin(source, _TYPES.get(typed.partition("(")[0]), forms.get(name, ""), typed, name in digits)
                 for name, typed in (known or {}).items()
             }
         query = cte
@@ -178,7 +183,7 @@ def resolve(column: Any, context: Context) -> Origin | None:
             if column.table in ("", source.alias_or_name):
                 found = columns_of(source, context).get(column.name)
                 if found is not None:
-                    return Origin(source, found.kind, found.affinity, found.typed)
+                    return replace(found, source=source)
         if not column.table:
             for item in level.expressions:
                 if isinstance(item, exp.Alias) and item.alias == column.name and column.find_ancestor(exp.Alias) is not item:
@@ -237,6 +242,8 @@ def _number(node: Any, context: Context) -> Kind:
         if context.read == "postgres" and origin is not None and origin.typed == "BIGINT":
             return "decimal"
         return "int" if inner == "bool" else inner if inner in NUMBERS else None
+    if isinstance(node, exp.Floor | exp.Ceil):
+        return kind_of(node.this, context)
     if isinstance(node, exp.Extract):
         return "decimal"
     if isinstance(node, exp.Add | exp.Sub | exp.Mul | exp.Div | exp.Mod):

@@ -79,7 +79,7 @@ def _is_covered(column: Any, select: Any, keys: list[Any], context: Context) -> 
     """Whether a column stands in an aggregate, in a window, in a grouping expression or belongs to an outer query."""
     node = column
     while node is not None and node is not select:
-        if is_aggregate(node) or (isinstance(node, exp.Window) and node is not column):
+        if is_aggregate(node) or isinstance(node, exp.Filter) or (isinstance(node, exp.Window) and node is not column):
             return True
         if any(node == key for key in keys):
             return True

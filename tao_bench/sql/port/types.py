@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlglot import exp
 
-from tao_bench.sql.port.context import NUMBERS, TIMES, Context, affinity_of, call, cast, kind_of, text
+from tao_bench.sql.port.context import NUMBERS, TIMES, Context, affinity_of, call, cast, kind_of, resolve, text
 
 _NUMERIC_AFFINITY = frozenset(("INTEGER", "REAL", "NUMERIC"))
 _COMPARED = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.NullSafeEQ, exp.NullSafeNEQ)
@@ -83,9 +83,59 @@ def text_in_arithmetic(root: Any, context: Context) -> bool:
         for side in operands:
             inner = side.expressions[0] if isinstance(side, exp.Distinct) else side
             if kind_of(inner, context) == "text":
-                digits = inner.unnest().meta.get("digits")
-                number = cast(inner.copy(), "INT") if digits else cast(inner.copy(), "DOUBLE", may_fail=True)
-                inner.replace(number)
+                inner.replace(_as_number(inner, context))
+                changed = True
+    return changed
+
+
+def _as_number(words: Any, context: Context) -> Any:
+    """Text as a number; SQLite takes text that is none for 0, and 0 counts in an average."""
+    inner = words.unnest()
+    if inner.meta.get("digits"):
+        return cast(words.copy(), "INT")
+    origin = resolve(inner, context) if isinstance(inner, exp.Column) else None
+    if origin is not None and origin.is_digits:
+        return cast(words.copy(), "DOUBLE")
+    number = cast(words.copy(), "DOUBLE", may_fail=True)
+    if not context.is_sqlite or origin is None or not origin.typed:
+        return number
+    zero = exp.Coalesce(this=number, expressions=[exp.Literal.number(0)])
+    has_value = exp.Not(this=exp.Is(this=words.copy(), expression=exp.Null()))
+    return exp.Case(ifs=[exp.If(this=has_value, true=zero)])
+
+
+def wide_integers(root: Any, context: Context) -> bool:
+    """A product of whole numbers has 64 bits in SQLite, 32 in Databricks where both factors have: a cast of one."""
+    if not context.is_sqlite:
+        return False
+    changed = False
+    for node in list(root.find_all(exp.Mul)):
+        factors = [node.this.unnest(), node.expression.unnest()]
+        if all(_is_narrow(factor, context) for factor in factors) and not all(
+            isinstance(factor, exp.Literal) for factor in factors
+        ):
+            column = node.this if not isinstance(factors[0], exp.Literal) else node.expression
+            column.replace(cast(column.copy(), "BIGINT"))
+            changed = True
+    return changed
+
+
+def _is_narrow(node: Any, context: Context) -> bool:
+    if isinstance(node, exp.Column):
+        origin = resolve(node, context)
+        return origin is not None and origin.typed == "INT"
+    return isinstance(node, exp.Literal) and kind_of(node, context) == "int"
+
+
+def rounding_cast(root: Any, context: Context) -> bool:
+    """A cast to a whole number rounds in PostgreSQL and cuts off in Databricks."""
+    if context.read != "postgres":
+        return False
+    changed = False
+    for node in list(root.find_all(exp.Cast)):
+        if node.to.this.value in ("INT", "BIGINT", "SMALLINT") and kind_of(node.this, context) in ("float", "decimal"):
+            if not isinstance(node.this, exp.Round | exp.Floor | exp.Ceil | exp.Extract):
+                node.set("this", exp.Round(this=node.this.copy()))
                 changed = True
     return changed
 
