@@ -171,7 +171,7 @@ def build_parser() -> argparse.ArgumentParser:
         epilog="example: tao-bench port spider_dev bird_dev --data ~/sets --spark",
     )
     port.add_argument("sets", nargs="*", metavar="SET", help="sets by name, or all; a name for --questions")
-    port.add_argument("--data", type=Path, default=Path("."), metavar="DIR", help="the folder that holds the sets")
+    port.add_argument("--data", type=Path, default=Path(), metavar="DIR", help="the folder that holds the sets")
     port.add_argument("--questions", type=Path, metavar="FILE", help="a question file of your own")
     port.add_argument("--databases", type=Path, metavar="DIR", help="its SQLite files or PostgreSQL scripts")
     port.add_argument("--read", choices=["sqlite", "postgres", "mysql"], default="sqlite", help="its dialect")
@@ -180,7 +180,9 @@ def build_parser() -> argparse.ArgumentParser:
     port.add_argument("--spark", action="store_true", help="also hold every gold against a local Spark")
     port.add_argument("--spark-python", metavar="EXE", help="the interpreter that has pyspark (default: this one)")
     port.add_argument("--postgres", type=Path, metavar="FILE", help="a server for PostgreSQL golds, as JSON: module")
-    port.add_argument("--clock", default="2025-06-18T12:00:00", metavar="TIME", help="what now means (UTC; a Wednesday)")
+    port.add_argument(
+        "--clock", default="2025-06-18T12:00:00", metavar="TIME", help="what now means (UTC; a Wednesday)"
+    )
     port.add_argument("--database", action="append", default=[], metavar="NAME", help="these databases only")
     port.add_argument("--limit", type=int, metavar="N", help="the first N golds of each database only")
 

@@ -18,7 +18,7 @@ from tao.sql.engines import QueryEngine, Reply
 from tao.sql.engines.emulator import EmulatorEngine
 from tao.sql.result import is_empty
 from tao_bench.sql.agreement import disagreement, with_times
-from tao_bench.sql.compare import RowOrder
+from tao_bench.sql.compare import Match, RowOrder
 from tao_bench.sql.gold_order import gold_order, gold_statement, may_cut
 
 CERTIFIED = "certified"
@@ -82,6 +82,13 @@ class Evidence:
             found.add("unstable")
         return found
 
+    def varies_in_order(self, order: RowOrder) -> bool:
+        """Whether the source puts the same rows in other orders, beyond those of rows that tie in the ported gold."""
+        if self.reply is None or order.ties is None or sum(order.ties) != len(self.reply.rows):
+            return False
+        ties = RowOrder(order.ties)
+        return any(disagreement(self.reply, other, ties) == Match.ORDER for other in self.shuffled if not other.error)
+
 
 def half_of(database: str) -> str:
     """The half a database belongs to, by a hash of its name: rules may be written on one, rates are owed on both."""
@@ -115,6 +122,8 @@ def prove(pinned: str, evidence: Evidence, emulator: EmulatorEngine, spark: Quer
         return Proof(UNCERTIFIED, f"fails_on_source: {evidence.reply.error}")
     here, order, cuts = _on_emulator(pinned, emulator)
     flags = ("limit_cuts_tie",) if cuts else ()
+    if not here.error and evidence.varies_in_order(order):
+        flags = ("unstable", *flags)
     there = spark.run(pinned) if spark is not None else None
     base, order = (here, order) if not here.error else (there or here, RowOrder())
     reasons = []
@@ -124,10 +133,10 @@ def prove(pinned: str, evidence: Evidence, emulator: EmulatorEngine, spark: Quer
         reasons.append(f"spark: {there.error}")
     if not here.error and there is not None and not there.error and (gap := disagreement(here, there, order)):
         reasons.append(f"spark and duckdb differ: {gap}")
-    if evidence.reply is not None and not base.error:
-        # The port is the gold here: where its LIMIT cuts through a tie, each of the tied rows is a right answer.
-        if gap := disagreement(base, with_times(evidence.reply, base), order):
-            reasons.append(f"source and {'duckdb' if base is here else 'spark'} differ: {gap}")
+    # The port is the gold here: where its LIMIT cuts through a tie, each of the tied rows is a right answer.
+    source = evidence.reply
+    if source is not None and not base.error and (gap := disagreement(base, with_times(source, base), order)):
+        reasons.append(f"source and {'duckdb' if base is here else 'spark'} differ: {gap}")
     if reasons:
         return Proof(UNCERTIFIED, "; ".join(reasons), flags)
     return Proof(CERTIFIED if there is not None else WITHOUT_SPARK, "", flags)
@@ -147,7 +156,7 @@ def _on_emulator(pinned: str, emulator: EmulatorEngine) -> tuple[Reply, RowOrder
         wide = None if found.error else found.rows
     rows, order = gold_order(statement, reply.rows, wide)
     last = rows[len(rows) - (order.ties or (len(rows),))[-1] :] if rows else ()
-    cuts = bool(order.before) or len(set(order.after) | set(last)) > 1 and bool(order.after)
+    cuts = bool(order.before) or (len(set(order.after) | set(last)) > 1 and bool(order.after))
     plain = Reply(tuple(rows), reply.width - statement.appended)
     return plain, order if order.known else RowOrder(), cuts
 

@@ -30,7 +30,7 @@ def _share(part: tuple[int, int]) -> str:
 
 def cause_of(reason: str) -> str:
     """A reason without what is special to one gold: names, numbers and places."""
-    first = reason.split("; ")[0]
+    first = reason.split("; ", maxsplit=1)[0]
     first = re.sub(r"[`'\"][^`'\"]*[`'\"]", "X", first)
     first = re.sub(r"\b[\w.]*\d[\w.]*\b", "N", first)
     return re.sub(r"\s+", " ", first)[:100]
@@ -62,9 +62,10 @@ def render_report(
         "",
         f"Made by `{command}`, {spark}. Now is {clock} UTC in golds and in scripts that load relative dates.",
         "",
-        "A gold is *certified* if its port runs and gives what the source engine gives on every engine asked. Rates are over "
-        "golds that run on their source engine and keep their result when the rows of all tables are shuffled "
-        "(four orders). *rules* and *held out* are the two halves of the databases, by a hash of the name: rules were "
+        "A gold is *certified* if its port runs and gives what the source engine gives on every engine asked. "
+        "Rates are over golds that run on their source engine and keep their result when the rows of all "
+        "tables are shuffled (four orders). "
+        "*rules* and *held out* are the two halves of the databases, by a hash of the name: rules were "
         "written looking at failures of the first.",
         "",
         "| set | source | golds | counted | certified | rules half | held-out half |",

@@ -17,6 +17,7 @@ from tao.errors import InputError
 from tao.sql.engines import QueryEngine, Reply
 from tao.sql.engines.dbapi import DbApiEngine, Driver
 from tao.sql.engines.emulator import EmulatorEngine, port_limits
+from tao.sql.engines.remembered import Remembered
 from tao.sql.engines.spark import SparkEngine
 from tao.sql.engines.sqlite import SqliteEngine
 from tao.sql.readers import Database, write_instance
@@ -102,10 +103,9 @@ def port_set(published: PublishedSet, out: Path, options: Options, progress: Pro
                 instance = out / "instances" / f"{name}.json"
                 write_instance(instance, database.instance)
                 emulator = EmulatorEngine(instance, sandbox)
-                if spark is not None:
-                    spark.load(instance)
+                asked = _remembered(spark, instance) if spark is not None else None
                 sources = _Sources(path, database, published.read, options)
-                for certificate in _certificates(owed, sources, emulator, spark, published.read, options):
+                for certificate in _certificates(owed, sources, emulator, asked):
                     done[certificate.id] = certificate
                     row = {"key": keys[certificate.id], **asdict(certificate)}
                     lines.write(json.dumps(row, ensure_ascii=False) + "\n")
@@ -118,6 +118,13 @@ def port_set(published: PublishedSet, out: Path, options: Options, progress: Pro
     certificates = [done[gold.id] for gold in chosen if gold.id in done]
     _write_folder(out, published, certificates, dropped)
     return certificates
+
+
+def _remembered(spark: SparkEngine, instance: Path) -> QueryEngine:
+    """Spark on an instance; it loads the tables only if it is asked something new."""
+    settings = "spark, ansi, utc"
+    key = f"{settings} {hashlib.sha256(instance.read_bytes()).hexdigest()}"
+    return Remembered(spark, instance.parent.parent / "spark.jsonl", key, lambda: spark.load(instance))
 
 
 def _chosen(golds: Sequence[PublishedGold], options: Options) -> list[PublishedGold]:
@@ -185,12 +192,7 @@ def _reordered(database: Database, rng: Random | None) -> Any:
 
 
 def _certificates(
-    golds: Sequence[PublishedGold],
-    sources: _Sources,
-    emulator: EmulatorEngine,
-    spark: QueryEngine | None,
-    read: str,
-    options: Options,
+    golds: Sequence[PublishedGold], sources: _Sources, emulator: EmulatorEngine, spark: QueryEngine | None
 ) -> Iterator[Certificate]:
     """One certificate a gold of one database; equal texts are run once."""
     from sqlglot.errors import SqlglotError
@@ -198,10 +200,11 @@ def _certificates(
     from tao_bench.sql.port import Context, port_gold, render
     from tao_bench.sql.port.clock import asks_for_clock, with_clock
 
+    clock_at = sources.options.clock
     tables = emulator.schema.columns
-    context = Context(read, tables, sources.database.affinity or _affinities(tables), sources.database.digits)
+    context = Context(sources.read, tables, sources.database.affinity or _affinities(tables), sources.database.digits)
     texts = list(dict.fromkeys(gold.sql for gold in golds))
-    evidence = _evidence({sql: _source_text(sql, sources, options.clock) for sql in texts}, sources)
+    evidence = _evidence({sql: _source_text(sql, sources, clock_at) for sql in texts}, sources)
     known: dict[str, Certificate] = {}
     for gold in golds:
         if gold.sql not in known:
@@ -215,12 +218,12 @@ def _certificates(
                 found = replace(blank, reason=reason, flags=_ordered(flags))
             else:
                 clock = clock or asks_for_clock(ported.root)
-                pinned = render(with_clock(ported.root, options.clock)) if clock else ported.sql
+                pinned = render(with_clock(ported.root, clock_at)) if clock else ported.sql
                 proof = prove(pinned, evidence[gold.sql], emulator, spark)
                 flags |= set(proof.flags) | ({"clock_dependent"} if clock else set())
                 found = replace(
                     blank, status=proof.status, reason=proof.reason, flags=_ordered(flags), sql=ported.sql,
-                    rules=ported.rules, clock=options.clock.isoformat() if clock else "",
+                    rules=ported.rules, clock=clock_at.isoformat() if clock else "",
                 )  # fmt: skip
             known[gold.sql] = found
         yield replace(known[gold.sql], id=gold.id)
@@ -307,7 +310,9 @@ def _stored(path: Path) -> dict[str, tuple[str, Certificate]]:
     return found
 
 
-def _write_folder(out: Path, published: PublishedSet, certificates: Sequence[Certificate], dropped: Sequence[Drop]) -> None:
+def _write_folder(
+    out: Path, published: PublishedSet, certificates: Sequence[Certificate], dropped: Sequence[Drop]
+) -> None:
     """Write the golds and the drops, whole or not at all."""
     questions = {gold.id: gold for gold in published.golds}
     golds = [

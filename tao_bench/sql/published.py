@@ -257,7 +257,9 @@ def _from_rows(path: Path, dropped: list[Drop]) -> list[PublishedGold]:
         database = next((row[key] for key in _DATABASE_KEYS if row.get(key)), None)
         sql = next((row[key] for key in _SQL_KEYS if isinstance(row.get(key), str) and row[key].strip()), None)
         if database is None:
-            raise InputError("names no database", f"{path}, row {number}", f"one of {', '.join(_DATABASE_KEYS)} is needed")
+            raise InputError(
+                "names no database", f"{path}, row {number}", f"one of {', '.join(_DATABASE_KEYS)} is needed"
+            )
         if sql is None:
             dropped.append(Drop(name, "no_gold"))
             continue

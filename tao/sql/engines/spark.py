@@ -21,10 +21,13 @@ from typing import Any
 from tao.errors import InputError
 from tao.sql.engines import Reply, rows_of_json
 
-_START_S = 120.0
-_LOAD_S = 300.0
+_START_S = 600.0  # a busy machine starts a JVM slowly
+_LOAD_S = 600.0
+_JAVA_OPTIONS = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"  # golds are many and short: start fast, stay small
 # What leaves the JVM or reads files: golds have no use for it, and there is no wall behind this one.
-_REFUSED = re.compile(r"\b(reflect|java_method|try_reflect|transform\s*\([^)]*\)\s*using|(?:text|csv|json|parquet|orc)\.`)", re.I)
+_REFUSED = re.compile(
+    r"\b(reflect|java_method|try_reflect|transform\s*\([^)]*\)\s*using|(?:text|csv|json|parquet|orc)\.`)", re.I
+)
 
 
 class SparkEngine:
@@ -40,7 +43,7 @@ class SparkEngine:
 
     name = "spark"
 
-    def __init__(self, python: str | None = None, wall_s: float = 120.0) -> None:
+    def __init__(self, python: str | None = None, wall_s: float = 600.0) -> None:
         self._python = python or sys.executable
         self._wall_s = wall_s
         self._process: subprocess.Popen[bytes] | None = None
@@ -86,6 +89,7 @@ class SparkEngine:
         self._folder = tempfile.TemporaryDirectory(prefix="spark-")
         root = str(Path(__file__).resolve().parents[3])
         environment = {**os.environ, "PYTHONPATH": root, "TZ": "UTC", "SPARK_LOCAL_DIRS": self._folder.name}
+        environment.setdefault("JDK_JAVA_OPTIONS", _JAVA_OPTIONS)
         log = (Path(self._folder.name) / "stderr").open("wb")
         self._process = subprocess.Popen(
             [self._python, "-m", "tao.sql.engines.spark_worker"],

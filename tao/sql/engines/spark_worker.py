@@ -26,6 +26,8 @@ _SETTINGS = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.shuffle.partitions": "1",
     "spark.sql.catalogImplementation": "in-memory",
+    "spark.sql.codegen.wholeStage": "false",  # compiling a query takes longer than running it on small tables
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
     "spark.log.level": "OFF",
 }
 

@@ -145,5 +145,9 @@ def pin_clock(connection: sqlite3.Connection, helper: sqlite3.Connection, clock:
 
     for name in _DATE_FUNCTIONS:
         connection.create_function(name, -1, pinned(name), deterministic=True)
-    for name, length in (("current_date", slice(0, 10)), ("current_time", slice(11, 19)), ("current_timestamp", slice(0, 19))):
+    for name, length in (
+        ("current_date", slice(0, 10)),
+        ("current_time", slice(11, 19)),
+        ("current_timestamp", slice(0, 19)),
+    ):
         connection.create_function(name, 0, lambda part=length: now[part])

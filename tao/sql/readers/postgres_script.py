@@ -7,6 +7,7 @@ clock that the caller states, so that the same script gives the same rows on any
 from __future__ import annotations
 
 import datetime as dt
+import logging
 import re
 from decimal import Decimal
 from pathlib import Path
@@ -22,9 +23,12 @@ _KINDS = {
     "BPCHAR": "STRING", "TIME": "STRING", "UUID": "STRING", "JSON": "STRING", "JSONB": "STRING", "VARBINARY": "BINARY",
 }  # fmt: skip
 _STORED = {"STRING": "VARCHAR", "INT": "INTEGER", "BINARY": "BLOB"}
-_COPY = re.compile(r"^COPY\s+(\S+)\s*\(([^)]*)\)\s*FROM\s+stdin;\n(.*?)^\\\.$", re.IGNORECASE | re.DOTALL | re.MULTILINE)
+_COPY = re.compile(
+    r"^COPY\s+(\S+)\s*\(([^)]*)\)\s*FROM\s+stdin;\n(.*?)^\\\.$", re.IGNORECASE | re.DOTALL | re.MULTILINE
+)
 _ESCAPES = {"\\N": None}
 _CLOCK = "CurrentDate CurrentTimestamp CurrentTime Localtimestamp Localtime CurrentDatetime".split()
+_PADDED = {"Month": "%B", "Day": "%A"}  # TO_CHAR fills these names up with blanks to nine characters
 _UNITS = {"MIN": "MINUTE", "MINS": "MINUTE", "HR": "HOUR", "HRS": "HOUR", "SEC": "SECOND", "SECS": "SECOND"}
 # strftime letters of MySQL that a script may use in TO_CHAR by mistake; PostgreSQL's own patterns go through sqlglot.
 _MYSQL_PATTERN = {"%i": "%M", "%s": "%S"}
@@ -80,7 +84,13 @@ def _statements(script: str) -> list[Any]:
     from sqlglot import exp, parse
     from sqlglot.errors import ErrorLevel
 
-    parsed = parse(script, read="postgres", error_level=ErrorLevel.RAISE)
+    quiet = logging.getLogger("sqlglot")
+    level = quiet.level
+    quiet.setLevel(logging.ERROR)  # it warns of ALTER and others, which tables do not depend on
+    try:
+        parsed = parse(script, read="postgres", error_level=ErrorLevel.RAISE)
+    finally:
+        quiet.setLevel(level)
     return [statement for statement in parsed if isinstance(statement, exp.Create | exp.Insert)]
 
 
@@ -128,11 +138,15 @@ def _duckdb(node: Any, clock: dt.datetime) -> str:
             return exp.cast(exp.Literal.string(value), "DATE" if kind == "CurrentDate" else "TIMESTAMP")
         if isinstance(inner, exp.Interval) and inner.text("unit").upper() in _UNITS:
             return exp.Interval(this=inner.this, unit=exp.var(_UNITS[inner.text("unit").upper()]))
+        if isinstance(inner, exp.TimeToStr) and inner.args["format"].name in _PADDED:
+            pattern = exp.Literal.string(_PADDED[inner.args["format"].name])
+            name = exp.Anonymous(this="strftime", expressions=[inner.this.transform(pinned), pattern])
+            return exp.Anonymous(this="rpad", expressions=[name, exp.Literal.number(9), exp.Literal.string(" ")])
         if isinstance(inner, exp.TimeToStr) and "%" in inner.args["format"].name:
             text = inner.args["format"].name
             for wrong, right in _MYSQL_PATTERN.items():
                 text = text.replace(wrong, right)
-            return exp.Anonymous(this="strftime", expressions=[inner.this, exp.Literal.string(text)])
+            return exp.Anonymous(this="strftime", expressions=[inner.this.transform(pinned), exp.Literal.string(text)])
         return inner
 
     return str(node.copy().transform(pinned).sql("duckdb"))

@@ -7,6 +7,7 @@ and so does a gold that was written against it.
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import re
 import sqlite3
@@ -127,10 +128,8 @@ def _kind(found: set[type], cells: Sequence[Any], declared: str) -> str:
 
 def _as_text(cell: int | float) -> str:
     """A number as SQLite writes it."""
-    if isinstance(cell, int):
-        return str(cell)
-    text = f"{cell:.15g}"
-    return text if re.search(r"[.e]|inf|nan", text) else text + ".0"
+    with contextlib.closing(sqlite3.connect(":memory:")) as connection:
+        return str(connection.execute("SELECT CAST(? AS TEXT)", (cell,)).fetchone()[0])
 
 
 def shuffled_copy(path: Path, rng: Random) -> sqlite3.Connection:
@@ -178,7 +177,9 @@ def build_sqlite(instance: Instance, rng: Random | None = None) -> sqlite3.Conne
     for table, columns in instance.schema.tables:
         body = ", ".join(f"{_quote(column)} {declared_type(kind)}" for column, kind in columns)
         target.execute(f"CREATE TABLE {_quote(table)} ({body})")
-        rows = [[_stored(cell, kind) for cell, (_, kind) in zip(row, columns, strict=True)] for row in instance.rows[table]]
+        rows = [
+            [_stored(cell, kind) for cell, (_, kind) in zip(row, columns, strict=True)] for row in instance.rows[table]
+        ]
         if rng is not None:
             rng.shuffle(rows)
         target.executemany(f"INSERT INTO {_quote(table)} VALUES ({', '.join('?' * len(columns))})", rows)

@@ -28,7 +28,6 @@ RULES: tuple[Callable[[Any, Context], bool], ...] = (
     names.dangling_alias,
     names.alias_in_where,
     # what the source's functions mean
-    grouping.set_operation_precedence,
     grouping.quantified_comparison,
     sqlite_dates,
     postgres_dates.weekday_number,

@@ -31,7 +31,9 @@ _SAME_AS_FIRST = (
     *(exp.ArgMin, exp.Coalesce, exp.Greatest, exp.Least),
 )
 _FIXED: dict[Any, str] = {
-    **dict.fromkeys((exp.Count, exp.CountIf, exp.Length, exp.StrPosition, exp.RowNumber, exp.Rank, exp.DenseRank), "int"),
+    **dict.fromkeys(
+        (exp.Count, exp.CountIf, exp.Length, exp.StrPosition, exp.RowNumber, exp.Rank, exp.DenseRank), "int"
+    ),
     **dict.fromkeys((exp.Year, exp.Month, exp.Day, exp.DayOfWeek, exp.DateDiff, exp.IntDiv, exp.Ntile), "int"),
     **dict.fromkeys((exp.Upper, exp.Lower, exp.Substring, exp.Concat, exp.DPipe, exp.Replace, exp.Trim), "text"),
     **dict.fromkeys((exp.TimeToStr, exp.GroupConcat, exp.Left, exp.Right, exp.SplitPart, exp.Initcap), "text"),
@@ -186,7 +188,11 @@ def resolve(column: Any, context: Context) -> Origin | None:
                     return replace(found, source=source)
         if not column.table:
             for item in level.expressions:
-                if isinstance(item, exp.Alias) and item.alias == column.name and column.find_ancestor(exp.Alias) is not item:
+                if (
+                    isinstance(item, exp.Alias)
+                    and item.alias == column.name
+                    and column.find_ancestor(exp.Alias) is not item
+                ):
                     return Origin(None, kind_of(item.this, context))
     return None
 
@@ -221,7 +227,9 @@ def kind_of(node: Any, context: Context) -> Kind:
 
 
 def _branches(node: Any, context: Context) -> Kind:
-    results = [node.args.get("true")] if isinstance(node, exp.If) else [branch.args["true"] for branch in node.args["ifs"]]
+    results = (
+        [node.args.get("true")] if isinstance(node, exp.If) else [branch.args["true"] for branch in node.args["ifs"]]
+    )
     results.append(node.args.get("false") or node.args.get("default"))
     kinds = {kind_of(result, context) for result in results if result is not None and not isinstance(result, exp.Null)}
     if kinds <= NUMBERS and kinds:
@@ -277,7 +285,13 @@ def affinity_of(node: Any, context: Context) -> str:
 
 def is_aggregate(node: Any) -> bool:
     """Whether a node is a call of an aggregate function, not as a window."""
-    named = isinstance(node, exp.Anonymous) and node.name.upper() in ("TOTAL", "MEDIAN", "MAX_BY", "MIN_BY", "PERCENTILE")
+    named = isinstance(node, exp.Anonymous) and node.name.upper() in (
+        "TOTAL",
+        "MEDIAN",
+        "MAX_BY",
+        "MIN_BY",
+        "PERCENTILE",
+    )
     if not (named or isinstance(node, exp.AggFunc)):
         return False
     parent = node.parent

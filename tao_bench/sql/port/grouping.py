@@ -63,15 +63,17 @@ def _keys(select: Any, group: Any, context: Context) -> list[Any]:
     keys: list[Any] = []
     items = select.expressions
     aliases = {item.alias: item.this for item in items if isinstance(item, exp.Alias)}
-    for key in group.expressions if group is not None else []:
-        key = key.unnest()
+    for given in group.expressions if group is not None else []:
+        key = given.unnest()
         if isinstance(key, exp.Literal) and not key.is_string and 0 < int(key.name) <= len(items):
-            key = items[int(key.name) - 1].unalias()
+            keys.append(items[int(key.name) - 1].unalias().unnest())
+            continue
         elif isinstance(key, exp.Column) and not key.table and key.name in aliases:
             origin = resolve(key, context)
             if origin is None or origin.source is None:
-                key = aliases[key.name]
-        keys.append(key.unnest())
+                keys.append(aliases[key.name].unnest())
+                continue
+        keys.append(key)
     return keys
 
 
@@ -151,10 +153,15 @@ def order_by_outside_distinct(root: Any, context: Context) -> bool:
 def _nest(select: Any, outside: list[tuple[Any, Any]]) -> None:
     """Move a grouped SELECT DISTINCT into a subquery that hands its sort keys out."""
     names = []
+    spelt = {item.unalias().sql(): number for number, item in enumerate(select.expressions)}
     for number, item in enumerate(list(select.expressions)):
         names.append(item.alias_or_name or f"c{number}")
         if not item.alias_or_name:
             item.replace(exp.alias_(item.copy(), names[-1]))
+    for term in select.args["order"].expressions:
+        key = term.this if isinstance(term, exp.Ordered) else term
+        if key.sql() in spelt:
+            key.replace(exp.column(names[spelt[key.sql()]]))
     order, limit, offset = (select.args.get(part) for part in ("order", "limit", "offset"))
     inner = select.copy()
     for part in ("order", "limit", "offset", "distinct", "with_"):
@@ -164,8 +171,10 @@ def _nest(select: Any, outside: list[tuple[Any, Any]]) -> None:
         least = (exp.Max if term.args.get("desc") else exp.Min)(this=exp.column(f"k{number}"))
         term.set("this", least)
     with_ = select.args.get("with_")
-    outer = exp.select(*(exp.column(name) for name in names)).from_(inner.subquery("d")).group_by(
-        *(exp.column(name) for name in names)
+    outer = (
+        exp.select(*(exp.column(name) for name in names))
+        .from_(inner.subquery("d"))
+        .group_by(*(exp.column(name) for name in names))
     )
     for part in list(select.args):
         select.set(part, None)
@@ -195,9 +204,7 @@ def scalar_subquery_first_row(root: Any, context: Context) -> bool:
 
 
 def _is_correlated(query: Any) -> bool:
-    inside = {
-        source.alias_or_name for select in query.find_all(exp.Select) for source in sources_of(select)
-    }
+    inside = {source.alias_or_name for select in query.find_all(exp.Select) for source in sources_of(select)}
     return any(column.table and column.table not in inside for column in query.find_all(exp.Column))
 
 
@@ -214,18 +221,5 @@ def quantified_comparison(root: Any, context: Context) -> bool:
         if extreme and isinstance(query, exp.Select) and len(query.expressions) == 1:
             query.set("expressions", [extreme(this=query.expressions[0].unalias())])
             quantifier.replace(exp.Subquery(this=query))
-            changed = True
-    return changed
-
-
-def set_operation_precedence(root: Any, context: Context) -> bool:
-    """SQLite takes set operations from left to right; in Databricks INTERSECT binds tighter: parentheses."""
-    if not context.is_sqlite:
-        return False
-    changed = False
-    for node in list(root.find_all(exp.Intersect)):
-        left = node.this
-        if isinstance(left, exp.Union | exp.Except):
-            node.set("this", exp.select("*").from_(left.copy().subquery("u")))
             changed = True
     return changed

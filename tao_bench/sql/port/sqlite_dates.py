@@ -11,7 +11,19 @@ from tao_bench.sql.port.context import Context, call, cast, kind_of, text
 
 _SHIFT = re.compile(r"\s*([+-]?)\s*(\d+(?:\.\d+)?)\s*(second|minute|hour|day|month|year)s?\s*\Z", re.IGNORECASE)
 _UNIT = re.compile(r"\s*(second|minute|hour|day|month|year)s?\s*\Z", re.IGNORECASE)
-_PATTERNS = {"Y": "yyyy", "m": "MM", "d": "dd", "H": "HH", "M": "mm", "S": "ss", "j": "DDD", "f": "ss.SSS", "F": "yyyy-MM-dd", "T": "HH:mm:ss", "R": "HH:mm"}
+_PATTERNS = {
+    "Y": "yyyy",
+    "m": "MM",
+    "d": "dd",
+    "H": "HH",
+    "M": "mm",
+    "S": "ss",
+    "j": "DDD",
+    "f": "ss.SSS",
+    "F": "yyyy-MM-dd",
+    "T": "HH:mm:ss",
+    "R": "HH:mm",
+}
 _NAMES = frozenset(("DATE", "DATETIME", "TIME", "JULIANDAY", "STRFTIME", "UNIXEPOCH"))
 _JULIAN_EPOCH = "2440587.5"
 
@@ -191,7 +203,8 @@ def _shifted(moment: Any, modifier: Any, *, is_date: bool) -> Any:
     if found := re.match(r"weekday ([0-6])\Z", word):
         ahead = exp.Mod(
             this=exp.paren(
-                exp.Sub(this=exp.Literal.number(int(found[1]) + 8), expression=exp.DayOfWeek(this=moment.copy())), copy=False
+                exp.Sub(this=exp.Literal.number(int(found[1]) + 8), expression=exp.DayOfWeek(this=moment.copy())),
+                copy=False,
             ),
             expression=exp.Literal.number(7),
         )

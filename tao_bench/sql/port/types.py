@@ -14,6 +14,7 @@ _COMPARED = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.NullSafeEQ, 
 _MIRRORED = {exp.GT: exp.LT, exp.GTE: exp.LTE, exp.LT: exp.GT, exp.LTE: exp.GTE}
 _ARITHMETIC = (exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod)
 _NUMBER_TEXT = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*\Z")
+_LEADING_NUMBER = "^ *[-+]?[0-9]+([.][0-9]*)?"
 _ISO = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d+)?)?)?\Z")
 
 
@@ -89,19 +90,25 @@ def text_in_arithmetic(root: Any, context: Context) -> bool:
 
 
 def _as_number(words: Any, context: Context) -> Any:
-    """Text as a number; SQLite takes text that is none for 0, and 0 counts in an average."""
+    """Text as a number; SQLite takes its leading number, or 0, and 0 counts in an average."""
     inner = words.unnest()
     if inner.meta.get("digits"):
-        return cast(words.copy(), "INT")
+        return _digits_as_number(inner)
     origin = resolve(inner, context) if isinstance(inner, exp.Column) else None
     if origin is not None and origin.is_digits:
         return cast(words.copy(), "DOUBLE")
-    number = cast(words.copy(), "DOUBLE", may_fail=True)
     if not context.is_sqlite or origin is None or not origin.typed:
-        return number
+        return cast(words.copy(), "DOUBLE", may_fail=True)
+    leading = call("REGEXP_EXTRACT", words.copy(), text(_LEADING_NUMBER), exp.Literal.number(0))
+    number = cast(leading, "DOUBLE", may_fail=True)
     zero = exp.Coalesce(this=number, expressions=[exp.Literal.number(0)])
     has_value = exp.Not(this=exp.Is(this=words.copy(), expression=exp.Null()))
     return exp.Case(ifs=[exp.If(this=has_value, true=zero)])
+
+
+def _digits_as_number(words: Any) -> Any:
+    """Text that `sqlite_dates` made of a number, as that number; digits of a date as one."""
+    return words.this.copy() if isinstance(words, exp.Cast) else cast(words.copy(), "INT")
 
 
 def wide_integers(root: Any, context: Context) -> bool:
@@ -133,10 +140,12 @@ def rounding_cast(root: Any, context: Context) -> bool:
         return False
     changed = False
     for node in list(root.find_all(exp.Cast)):
-        if node.to.this.value in ("INT", "BIGINT", "SMALLINT") and kind_of(node.this, context) in ("float", "decimal"):
-            if not isinstance(node.this, exp.Round | exp.Floor | exp.Ceil | exp.Extract):
-                node.set("this", exp.Round(this=node.this.copy()))
-                changed = True
+        is_whole = isinstance(node.this, exp.Round | exp.Floor | exp.Ceil | exp.Extract)
+        if is_whole or node.to.this.value not in ("INT", "BIGINT", "SMALLINT"):
+            continue
+        if kind_of(node.this, context) in ("float", "decimal"):
+            node.set("this", exp.Round(this=node.this.copy()))
+            changed = True
     return changed
 
 
@@ -153,7 +162,7 @@ def truth_value_as_number(root: Any, context: Context) -> bool:
 
 
 def number_as_truth_value(root: Any, context: Context) -> bool:
-    """A BOOLEAN compared with 0 or 1 is compared with FALSE or TRUE; a number where a condition stands gets ``<> 0``."""
+    """A BOOLEAN compared with 0 or 1 is compared with FALSE or TRUE; a number as a condition gets ``<> 0``."""
     changed = False
     for node in list(root.find_all(*_COMPARED)):
         for side, other in ((node.this, node.expression), (node.expression, node.this)):
@@ -174,7 +183,7 @@ def number_as_truth_value(root: Any, context: Context) -> bool:
 
 
 def integer_division(root: Any, context: Context) -> bool:
-    """Whole by whole is whole in SQLite and PostgreSQL: ``DIV``; a divisor that may be 0 gives NULL in SQLite and MySQL."""
+    """Whole by whole is whole in SQLite and PostgreSQL: ``DIV``; a division by 0 gives NULL in SQLite and MySQL."""
     changed = False
     for node in list(root.find_all(exp.Div)):
         kinds = (kind_of(node.this, context), kind_of(node.expression, context))
@@ -225,7 +234,7 @@ def text_compared_with_number(root: Any, context: Context) -> bool:
                     changed = _align(one, other, context) or changed
                     break
                 if kind_of(one, context) == "text" and affinity_of(one, context) in _NUMERIC_AFFINITY:
-                    changed = _align_mixed(one, other) or changed
+                    changed = _align_mixed(one, other, context) or changed
                     break
     return changed
 
@@ -244,12 +253,12 @@ def _align(words: Any, number: Any, context: Context) -> bool:
             else:
                 number.replace(cast(number.copy(), "STRING"))
         elif literal.meta.get("digits"):
-            words.replace(cast(words.copy(), "INT"))
+            words.replace(_digits_as_number(literal))
         else:
             words.replace(cast(words.copy(), "DOUBLE", may_fail=True))
         return True
     if forms[0] in _NUMERIC_AFFINITY:  # a numeric column that holds some text
-        words.replace(cast(words.copy(), "DOUBLE", may_fail=True))
+        words.replace(_ordered_number(words, context))
         return True
     if forms[0] == "TEXT":
         inner = number.unnest()
@@ -258,12 +267,22 @@ def _align(words: Any, number: Any, context: Context) -> bool:
     return False
 
 
-def _align_mixed(column: Any, other: Any) -> bool:
+def _ordered_number(column: Any, context: Context) -> Any:
+    """A numeric column that holds some text, for a comparison: SQLite puts text after every number."""
+    origin = resolve(column.unnest(), context)
+    if origin is not None and origin.is_digits:
+        return cast(column.copy(), "DOUBLE")
+    has_value = exp.Not(this=exp.Is(this=column.copy(), expression=exp.Null()))
+    last = exp.Case(ifs=[exp.If(this=has_value, true=cast(text("Infinity"), "DOUBLE"))])
+    return exp.Coalesce(this=cast(column.copy(), "DOUBLE", may_fail=True), expressions=[last])
+
+
+def _align_mixed(column: Any, other: Any, context: Context) -> bool:
     """A numeric column that holds some text, compared with a literal that reads as a number."""
     literal = other.unnest()
     if isinstance(literal, exp.Literal) and literal.is_string and _NUMBER_TEXT.match(literal.name):
         other.replace(exp.Literal.number(literal.name.strip()))
-        column.replace(cast(column.copy(), "DOUBLE", may_fail=True))
+        column.replace(_ordered_number(column, context))
         return True
     return False
 
@@ -302,7 +321,7 @@ def like_ignores_case(root: Any, context: Context) -> bool:
             changed = True
         if isinstance(pattern, exp.Literal) and not re.search(r"[A-Za-z]", pattern.name):
             continue
-        node.replace(exp.ILike(this=node.this.copy(), expression=node.expression.copy()))
+        node.replace(exp.ILike(**node.copy().args))  # all of them: NOT is one
         changed = True
     return changed
 
