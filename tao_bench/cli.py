@@ -17,6 +17,7 @@ examples:
   tao-bench run my_experiment.yaml         your own grid of arms, tasks and seeds
   tao-bench report quickstart              render the report again from the stored rows
   tao-bench tasks list                     every task that can be found
+  tao-bench port spider_dev --data ~/sets  port published golds to Databricks SQL and prove each
   tao-bench firewall warehouse_sql         prove that tuning does not depend on labels
 """
 RUN_HELP = """\
@@ -37,6 +38,23 @@ an experiment file:
     - arm: tao
       samples: [4, 16]             # samples per prompt and round
       rounds: 3
+"""
+PORT_HELP = """\
+Ports published text-to-SQL sets to the Databricks dialect and proves each gold: it runs on its source engine
+(SQLite; PostgreSQL where you name a server), on the embedded emulator and, with --spark, on a real Spark, and all
+give one result. What is doubtful about a gold itself is flagged apart: empty, unstable when rows are shuffled, a
+LIMIT through a tie, dependent on the clock, failing on its own engine. Nothing of the sets is shipped; say where
+they are. Stop it at any moment: the same command goes on where it was.
+
+sets: spider_dev spider_realistic spider_train bird_dev bird_mini_dev kaggle_dbqa defog_postgres defog_sqlite
+      geoquery restaurants academic scholar advising, or all; each in its folder under --data, as published
+yours: --questions FILE (.json, .jsonl, .csv with db_id, question, query) --databases DIR (NAME.sqlite or NAME.sql)
+
+it writes OUT/SET/instances/DB.json   tables with Databricks types
+          OUT/SET/golds.jsonl         question, ported gold, database, status, flags
+          OUT/SET/certificates.jsonl  status, reason, flags, rules, clock
+          OUT/SET/dropped.jsonl       questions left out: no gold, missing or unreadable database
+          the report                  rates by set, on the databases that rules were written on and on the others
 """
 
 GRADE_HELP = """\
@@ -192,6 +210,29 @@ def build_parser() -> argparse.ArgumentParser:
         "names", nargs="*", metavar="NAME", help="startup, or a script of tests/benchmarks; default: all"
     )
 
+    port = verbs.add_parser(
+        "port",
+        help="port published text-to-SQL sets to Databricks SQL, with a certificate a gold",
+        description=PORT_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="example: tao-bench port spider_dev bird_dev --data ~/sets --spark",
+    )
+    port.add_argument("sets", nargs="*", metavar="SET", help="sets by name, or all; a name for --questions")
+    port.add_argument("--data", type=Path, default=Path(), metavar="DIR", help="the folder that holds the sets")
+    port.add_argument("--questions", type=Path, metavar="FILE", help="a question file of your own")
+    port.add_argument("--databases", type=Path, metavar="DIR", help="its SQLite files or PostgreSQL scripts")
+    port.add_argument("--read", choices=["sqlite", "postgres", "mysql"], default="sqlite", help="its dialect")
+    port.add_argument("--out", type=Path, default=Path("ported"), metavar="DIR", help="default: ported")
+    port.add_argument("--report", type=Path, metavar="FILE", help="the table of rates (default OUT/port.md)")
+    port.add_argument("--spark", action="store_true", help="also hold every gold against a local Spark")
+    port.add_argument("--spark-python", metavar="EXE", help="the interpreter that has pyspark (default: this one)")
+    port.add_argument("--postgres", type=Path, metavar="FILE", help="a server for PostgreSQL golds, as JSON: module")
+    port.add_argument(
+        "--clock", default="2025-06-18T12:00:00", metavar="TIME", help="what now means (UTC; a Wednesday)"
+    )
+    port.add_argument("--database", action="append", default=[], metavar="NAME", help="these databases only")
+    port.add_argument("--limit", type=int, metavar="N", help="the first N golds of each database only")
+
     export = verbs.add_parser(
         "export-lm-eval",
         help="evaluate a task inside lm-evaluation-harness",
@@ -325,6 +366,10 @@ def _dispatch(options: argparse.Namespace) -> int:
 
         set_data(options.data, [])
         return run_regrade(options.names, options.results, options.reports, options.tasks)
+    if options.verb == "port":
+        from tao_bench.sql.port_command import run_port
+
+        return run_port(options)
     from tao_bench.lm_eval_export import export_lm_eval
 
     return export_lm_eval(options.task, options.model, split=options.split, limit=options.limit, out=options.out)
