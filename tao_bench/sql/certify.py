@@ -147,7 +147,7 @@ def _on_emulator(pinned: str, emulator: EmulatorEngine) -> tuple[Reply, RowOrder
     statement = gold_statement(pinned, emulator.schema)
     if isinstance(statement, Fault):
         return Reply(error=f"{statement.code}: {statement.message}"), RowOrder(), False
-    reply = emulator.run_accepted(statement.duckdb)
+    reply = emulator.run_accepted(statement.text)
     if reply.error:
         return reply, RowOrder(), False
     wide: Any = None
