@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from tao.errors import InputError
 from tao.prompts import Prompt
 from tao_bench.task import LABELLED_SPLITS, Label, Split, read_labels
-from tao_bench.verify.verdict import Status, Verdict
+from tao_bench.verify.verdict import Status, Verdict, failed
 
 if TYPE_CHECKING:
     from tao_bench.registry import Task
@@ -27,6 +27,10 @@ NAMED = 5
 """Dropped rows and missing items that are named; the rest is counted."""
 Reader = Callable[[Any, str], str]
 """(gold, answer as given) to the response that the verifier judges."""
+
+
+class PortFailed(Exception):
+    """An answer could not be carried over from its dialect, through a fault of the harness."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,19 +141,21 @@ def _reader(task: Task, dialect: str) -> Reader:
             f"one of {', '.join(sorted(Dialect.classes))}",
         )
     from tao.sql.instance import read_instance
-    from tao_bench.sql.port import port, render
+    from tao_bench.sql.port import Context, port_gold
 
     @cache
-    def columns(database: str) -> dict[str, list[str]]:
-        return {table: list(kinds) for table, kinds in read_instance(task.data / database).schema.columns.items()}
+    def context(database: str) -> Context:
+        return Context(dialect, read_instance(task.data / database).schema.columns)
 
     def ported(gold: Any, answer: str) -> str:
         query = extract_query(answer, dialect)
         database = gold.get("database") or gold["databases"][0]
         try:
-            return render(port(query, dialect, columns(database))[0])
+            return port_gold(query, context(database)).sql
         except (SqlglotError, RecursionError):
             return query  # not SQL of that dialect: the gate says so in its own words
+        except Exception as error:  # a porting rule broke on text that it was not made for: no evidence either way
+            raise PortFailed(str(error)) from error
 
     return ported
 
@@ -187,7 +193,10 @@ def grade_answers(
                 tally.dropped.append(f"{answer.id}: no item of {', '.join(splits)} has this id")
                 continue
             prompt, label = known[answer.id]
-            verdict = verifier.grade(prompt, label.gold, read(label.gold, answer.text), "stop")
+            try:
+                verdict = verifier.grade(prompt, label.gold, read(label.gold, answer.text), "stop")
+            except PortFailed:
+                verdict = failed(Status.VERIFIER_ERROR, answer.text, "port_failed")
             tally.add(answer, verdict)
             if out is not None:
                 out.write(json.dumps(result_row(answer, verdict), ensure_ascii=False) + "\n")

@@ -59,6 +59,19 @@ def test_answers_of_another_dialect_are_ported(stalls: Path, tmp_path: Path) -> 
     assert grade(stalls, answers, "--answers-dialect", "sqlite")[1][0]["status"] == "correct"
 
 
+def test_a_rule_of_porting_that_breaks_is_no_evidence(
+    stalls: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(root: object, context: object) -> bool:
+        raise KeyError("x")
+
+    monkeypatch.setattr("tao_bench.sql.port.RULES", (breaks,))
+    answers = tmp_path / "answers.jsonl"
+    write_jsonl(answers, [{"id": "names", "answer": "SELECT name FROM stall"}])
+    [row] = grade(stalls, answers, "--answers-dialect", "sqlite")[1]
+    assert (row["status"], row["reason"]) == ("verifier_error", "port_failed")
+
+
 def test_bad_rows_are_counted_and_named_and_the_rest_is_judged(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
