@@ -166,7 +166,12 @@ def _pooled(prints: Fingerprint, folds: Sequence[Task]) -> Fingerprint:
     """One fingerprint for all folds of a task, so that their rows stand as one set of rows."""
     if not folds:
         return prints
-    return replace(prints, splits=digest([fold.files() for fold in folds])[:SHORT])
+    return replace(prints, splits=pooled_splits(folds))
+
+
+def pooled_splits(folds: Sequence[Task]) -> str:
+    """Hash of the splits of all folds of a cross-validation."""
+    return digest([fold.files() for fold in folds])[:SHORT]
 
 
 def write_configs(run: Run, restart: bool = False) -> list[str]:

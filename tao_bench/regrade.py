@@ -18,6 +18,7 @@ from tao.prompts import Prompt
 from tao.stage import digest
 from tao_bench.digest import SHORT
 from tao_bench.freeze import task_fingerprint
+from tao_bench.plan import pooled_splits
 from tao_bench.store import dump, read_rows
 from tao_bench.task import LABELLED_SPLITS, Label, read_labels
 from tao_bench.verify.verdict import Verdict, Verifier
@@ -41,6 +42,14 @@ def _items(parts: Sequence[Task]) -> dict[str, tuple[Prompt, Label]]:
     return found
 
 
+def _fingerprint(parts: Sequence[Task]) -> dict[str, str]:
+    """A task's hashes as rows carry them: those of a cross-validation name the splits of all folds."""
+    prints = task_fingerprint(parts[0])
+    if len(parts) > 1:
+        prints["splits"] = pooled_splits(parts[1:])
+    return prints
+
+
 def regrade(
     folder: Path, tasks: Mapping[str, Sequence[Task]], tick: Callable[[int], None] = lambda done: None
 ) -> Counter[Change]:
@@ -61,7 +70,7 @@ def regrade(
     cells = read_rows(folder / "cells.jsonl")
     if not cells:
         raise InputError("holds no published cells", str(folder), "name a folder below results/")
-    prints = {name: task_fingerprint(parts[0]) for name, parts in tasks.items()}
+    prints = {name: _fingerprint(parts) for name, parts in tasks.items()}
     short: dict[str, str] = {}
     for cell in cells:
         name = cell["task"]
