@@ -11,7 +11,7 @@ import pytest
 from tao.errors import InputError
 from tao_bench.cli import build_parser, main, set_data
 
-VERBS = ("run", "report", "tasks", "gate", "freeze", "firewall", "check", "bench", "export-lm-eval")
+VERBS = ("run", "report", "tasks", "gate", "freeze", "firewall", "check", "bench", "port", "export-lm-eval")
 HEAVY = ("torch", "transformers", "datasets", "trl", "lm_eval", "pandas", "matplotlib", "scipy", "duckdb", "sqlglot")
 
 
