@@ -23,6 +23,7 @@ VERBS = (
     "grade",
     "regrade",
     "bench",
+    "port",
     "export-lm-eval",
 )
 HEAVY = ("torch", "transformers", "datasets", "trl", "lm_eval", "pandas", "matplotlib", "scipy", "duckdb", "sqlglot")

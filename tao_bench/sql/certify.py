@@ -158,6 +158,8 @@ def _on_emulator(pinned: str, emulator: EmulatorEngine) -> tuple[Reply, RowOrder
     last = rows[len(rows) - (order.ties or (len(rows),))[-1] :] if rows else ()
     cuts = bool(order.before) or (len(set(order.after) | set(last)) > 1 and bool(order.after))
     plain = Reply(tuple(rows), reply.width - statement.appended)
+    if order.is_open:  # which rows tie beyond the LIMIT is not known: then the very rows must come
+        order, cuts = RowOrder(order.ties, order.known), True
     return plain, order if order.known else RowOrder(), cuts
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import shlex
 from collections.abc import Iterator
@@ -17,7 +18,6 @@ from tao_bench.sql.port_set import Options, Progress, port_set
 from tao_bench.sql.published import LAYOUTS, Drop, PublishedSet, assemble, find_databases, read_set
 
 CLOCK = "2025-06-18T12:00:00"
-DIALECTS = ("sqlite", "postgres", "mysql")
 
 
 def run_port(options: argparse.Namespace) -> int:
@@ -32,7 +32,7 @@ def run_port(options: argparse.Namespace) -> int:
     how = _options(options)
     sets = list(_sets(options))
     found, dropped = {}, {}
-    with _bars() as progress:
+    with _bars() as progress, contextlib.closing(how.spark) if how.spark else contextlib.nullcontext():
         for published in sets:
             folder = options.out / published.name
             found[published.name] = port_set(published, folder, how, progress)
@@ -40,7 +40,7 @@ def run_port(options: argparse.Namespace) -> int:
     for name, certificates in found.items():
         print(summary(name, certificates))
     command = shlex.join(["tao-bench", "port", *options.sets])
-    text = render_report(found, dropped, how.clock.isoformat(), command + (" --spark" if options.spark else ""))
+    text = render_report(found, dropped, how.clock.isoformat(), command + (" --spark" if how.spark is not None else ""))
     report = options.report or options.out / "port.md"
     report.parent.mkdir(parents=True, exist_ok=True)
     report.write_text(text, encoding="utf-8")
@@ -50,6 +50,7 @@ def run_port(options: argparse.Namespace) -> int:
 
 def _options(options: argparse.Namespace) -> Options:
     from tao.sql.engines.dbapi import read_driver
+    from tao.sql.engines.spark import SparkEngine
     from tao_bench.sql.certify import pinned_instant
 
     try:
@@ -63,8 +64,8 @@ def _options(options: argparse.Namespace) -> Options:
         except (OSError, ValueError) as error:
             raise InputError(f"cannot be read ({error})", str(options.postgres)) from error
         server = read_driver(raw, str(options.postgres))
-    spark = options.spark or options.spark_python is not None
-    return Options(clock, server, spark, options.spark_python, tuple(options.database), options.limit)
+    spark = SparkEngine(options.spark_python) if options.spark or options.spark_python is not None else None
+    return Options(clock, server, spark, tuple(options.database), options.limit)
 
 
 def _sets(options: argparse.Namespace) -> Iterator[PublishedSet]:

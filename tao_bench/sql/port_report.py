@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from tao_bench.sql.certify import CERTIFIED, FLAGS, UNCERTIFIED, Certificate
+from tao_bench.sql.certify import CERTIFIED, FLAGS, UNCERTIFIED, WITHOUT_SPARK, Certificate
 from tao_bench.sql.published import Drop
 
 _LISTED = 12
@@ -56,7 +56,7 @@ def render_report(
     """
     everything = [item for items in sets.values() for item in items]
     with_spark = any(item.status == CERTIFIED for item in everything)
-    spark = "with real Spark (ANSI mode)" if with_spark else "without Spark: source engine and embedded engine only"
+    spark = "with a real Spark (ANSI mode)" if with_spark else "without Spark: source engine and embedded engine only"
     lines = [
         "# Published text-to-SQL sets in the Databricks dialect",
         "",
@@ -68,14 +68,15 @@ def render_report(
         "*rules* and *held out* are the two halves of the databases, by a hash of the name: rules were "
         "written looking at failures of the first.",
         "",
-        "| set | source | golds | counted | certified | rules half | held-out half |",
-        "|---|---|---|---|---|---|---|",
+        "| set | source | golds | counted | certified | of these without Spark | rules half | held-out half |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for name, items in sets.items():
         halves = [rate([item for item in items if item.half == half]) for half in ("rules", "held_out")]
         source = next((item.source for item in items if item.source), "none")
         counted = rate(items)
-        cells = [name, source, str(len(items)), str(counted[1]), _share(counted), *map(_share, halves)]
+        alone = sum(item.status == WITHOUT_SPARK for item in items if is_counted(item))
+        cells = [name, source, str(len(items)), str(counted[1]), _share(counted), str(alone), *map(_share, halves)]
         lines.append(f"| {' | '.join(cells)} |")
     lines += ["", "## Quality of the golds themselves", "", f"| set | golds | {' | '.join(FLAGS)} | dropped |"]
     lines.append("|---" * (len(FLAGS) + 3) + "|")

@@ -47,16 +47,14 @@ class Options:
     Attributes:
         clock: What now means in golds and scripts, in UTC.
         server: A PostgreSQL to hold PostgreSQL golds against; None for none.
-        spark: Whether to ask Spark.
-        spark_python: The interpreter that has pyspark; None for this one.
+        spark: A Spark to ask, which the caller closes; None to do without.
         databases: These databases only; empty for all.
         limit: At most so many golds a database; None for all.
     """
 
     clock: dt.datetime
     server: Driver | None = None
-    spark: bool = False
-    spark_python: str | None = None
+    spark: SparkEngine | None = None
     databases: tuple[str, ...] = ()
     limit: int | None = None
 
@@ -81,7 +79,6 @@ def port_set(published: PublishedSet, out: Path, options: Options, progress: Pro
     for gold in chosen:
         by_database.setdefault(gold.database, []).append(gold)
     done: dict[str, Certificate] = {}
-    spark = SparkEngine(options.spark_python) if options.spark else None
     sandbox = Sandbox(port_limits())
     try:
         with (out / CERTIFICATES).open("a", encoding="utf-8") as lines:
@@ -103,7 +100,7 @@ def port_set(published: PublishedSet, out: Path, options: Options, progress: Pro
                 instance = out / "instances" / f"{name}.json"
                 write_instance(instance, database.instance)
                 emulator = EmulatorEngine(instance, sandbox)
-                asked = _remembered(spark, instance) if spark is not None else None
+                asked = _remembered(options.spark, instance) if options.spark is not None else None
                 sources = _Sources(path, database, published.read, options)
                 for certificate in _certificates(owed, sources, emulator, asked):
                     done[certificate.id] = certificate
@@ -113,8 +110,6 @@ def port_set(published: PublishedSet, out: Path, options: Options, progress: Pro
                     progress(published.name, len(done), len(chosen))
     finally:
         sandbox.close()
-        if spark is not None:
-            spark.close()
     certificates = [done[gold.id] for gold in chosen if gold.id in done]
     _write_folder(out, published, certificates, dropped)
     return certificates
@@ -287,7 +282,14 @@ def _file_hash(path: Path) -> str:
 
 
 def _key(gold: PublishedGold, path: Path, read: str, options: Options) -> str:
-    parts = (gold.sql, _file_hash(path), read, options.clock.isoformat(), options.server is not None, options.spark)
+    parts = (
+        gold.sql,
+        _file_hash(path),
+        read,
+        options.clock.isoformat(),
+        options.server is not None,
+        options.spark is not None,
+    )
     return hashlib.sha256(f"{code_version()} {parts!r}".encode()).hexdigest()[:16]
 
 

@@ -28,6 +28,8 @@ _SETTINGS = {
     "spark.sql.catalogImplementation": "in-memory",
     "spark.sql.codegen.wholeStage": "false",  # compiling a query takes longer than running it on small tables
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    "spark.sql.adaptive.enabled": "false",  # so is planning it twice
+    "spark.ui.showConsoleProgress": "false",
     "spark.log.level": "OFF",
 }
 
