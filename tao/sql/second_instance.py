@@ -24,8 +24,8 @@ REPEATS = 2
 def second_instance(instance: Instance, keys: Sequence[ForeignKey], rng: Random) -> Instance:
     """Hand attributes from row to row and drop some rows.
 
-    Columns that join (declared keys, names ending in ``id``, ``code`` or ``key``) and texts that name their row stay. All
-    others are handed to other rows of their table, columns that fix one another together. Then a quarter of the
+    Columns that join (declared keys, names ending in ``id``, ``code`` or ``key``) and texts that name their row stay.
+    All others are handed to other rows of their table, columns that fix one another together. Then a quarter of the
     rows goes, but never the last one that holds a text, or a value that another table refers to.
 
     Args:
