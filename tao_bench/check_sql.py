@@ -69,11 +69,13 @@ def judge_mutants(task: Task, judged: Sequence[tuple[Item, Label]]) -> list[Muta
                 databases = label.gold.get("databases") or [label.gold["database"]]
                 paths = [str(task.data / database) for database in databases]
                 schema = read_instance(Path(paths[0])).schema
-                sql = label.gold["sql"] if isinstance(label.gold["sql"], str) else label.gold["sql"][0]
-                for kind, mutant in mutants(sql, siblings_of(schema.columns)):
+                golds = [label.gold["sql"]] if isinstance(label.gold["sql"], str) else label.gold["sql"]
+                for kind, mutant in mutants(golds[0], siblings_of(schema.columns)):
                     verdict = verifier.grade(item.prompt, label.gold, mutant, "stop")
                     passed = verdict.status is Status.CORRECT
-                    same = prints(mutant, paths, schema) == prints(sql, paths, schema) if passed else None
+                    # a fault of the first gold may make another of the accepted ones of it
+                    rows = prints(mutant, paths, schema) if passed else []
+                    same = any(rows == prints(sql, paths, schema) for sql in golds) if passed else None
                     found.append(Mutant(item.prompt.id, kind, mutant, verdict.status.value, verdict.reason, same))
         finally:
             verifier.close()

@@ -18,9 +18,9 @@ from typing import Any
 from tao.errors import InputError
 from tao_bench.sql.gold_options import gold_alternatives
 
-_DATABASE_KEYS = ("db_id", "db_name", "database")
-_SQL_KEYS = ("SQL", "query", "sql", "gold")
-_ID_KEYS = ("question_id", "train_index", "id")
+DATABASE_KEYS = ("db_id", "db_name", "database")
+SQL_KEYS = ("SQL", "query", "sql", "gold")
+ID_KEYS = ("question_id", "train_index", "id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +185,7 @@ def assemble(
                 missing[item.database] = missing.get(item.database, 0) + 1
                 dropped.append(Drop(item.id, f"missing_database {item.database}"))
                 continue
-            golds += _expanded(item, dropped)
+            golds += expand_gold(item, dropped)
     if not golds:
         names = ", ".join(sorted(missing)) or "none is named"
         raise InputError(f"{name}: no question has a database here (wanted: {names})", "", "fetch the databases too")
@@ -196,7 +196,7 @@ def _rest(gold: PublishedGold) -> tuple[str, str, str]:
     return gold.database, gold.question, gold.sql
 
 
-def _expanded(gold: PublishedGold, dropped: list[Drop]) -> list[PublishedGold]:
+def expand_gold(gold: PublishedGold, dropped: list[Drop]) -> list[PublishedGold]:
     """Every query that a gold stands for: parts between semicolons, and subsets of columns in braces."""
     queries: list[str] = []
     for part in split_statements(gold.sql):
@@ -232,7 +232,7 @@ def _text(path: Path) -> str:
         raise InputError(f"is not UTF-8 (byte {error.start})", str(path), "convert it with iconv") from error
 
 
-def _records(path: Path) -> list[Any]:
+def read_records(path: Path) -> list[Any]:
     """Rows of a JSON, JSON lines or CSV file."""
     body = _text(path)
     try:
@@ -250,15 +250,15 @@ def _records(path: Path) -> list[Any]:
 
 def _from_rows(path: Path, dropped: list[Drop]) -> list[PublishedGold]:
     found = []
-    for number, row in enumerate(_records(path)):
+    for number, row in enumerate(read_records(path)):
         if not isinstance(row, dict):
             raise InputError("is not an object", f"{path}, row {number}")
-        name = next((str(row[key]) for key in _ID_KEYS if key in row), str(number))
-        database = next((row[key] for key in _DATABASE_KEYS if row.get(key)), None)
-        sql = next((row[key] for key in _SQL_KEYS if isinstance(row.get(key), str) and row[key].strip()), None)
+        name = next((str(row[key]) for key in ID_KEYS if key in row), str(number))
+        database = next((row[key] for key in DATABASE_KEYS if row.get(key)), None)
+        sql = next((row[key] for key in SQL_KEYS if isinstance(row.get(key), str) and row[key].strip()), None)
         if database is None:
             raise InputError(
-                "names no database", f"{path}, row {number}", f"one of {', '.join(_DATABASE_KEYS)} is needed"
+                "names no database", f"{path}, row {number}", f"one of {', '.join(DATABASE_KEYS)} is needed"
             )
         if sql is None:
             dropped.append(Drop(name, "no_gold"))
@@ -271,7 +271,7 @@ def _from_templates(path: Path, dropped: list[Drop]) -> list[PublishedGold]:
     """Distinct queries of a text2sql-data file, variables filled in; the longest variable names first."""
     found: dict[str, PublishedGold] = {}
     try:
-        for index, entry in enumerate(_records(path)):
+        for index, entry in enumerate(read_records(path)):
             if not entry["sql"]:
                 dropped.append(Drop(str(index), "no_gold"))
                 continue
