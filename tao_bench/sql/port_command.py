@@ -39,8 +39,10 @@ def run_port(options: argparse.Namespace) -> int:
             dropped[published.name] = _drops(folder / "dropped.jsonl")
     for name, certificates in found.items():
         print(summary(name, certificates))
-    command = shlex.join(["tao-bench", "port", *options.sets])
-    text = render_report(found, dropped, how.clock.isoformat(), command + (" --spark" if how.spark is not None else ""))
+    command = f"{shlex.join(['tao-bench', 'port', *options.sets])} --data DIR"
+    command += " --postgres FILE" if how.server is not None else ""
+    command += " --spark" if how.spark is not None else ""
+    text = render_report(found, dropped, how.clock.isoformat(), command)
     report = options.report or options.out / "port.md"
     report.parent.mkdir(parents=True, exist_ok=True)
     report.write_text(text, encoding="utf-8")

@@ -88,7 +88,8 @@ class SparkEngine:
     def _start(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="spark-")
         root = str(Path(__file__).resolve().parents[3])
-        environment = {**os.environ, "PYTHONPATH": root, "TZ": "UTC", "SPARK_LOCAL_DIRS": self._folder.name}
+        path = os.pathsep.join(part for part in (root, os.environ.get("PYTHONPATH", "")) if part)
+        environment = {**os.environ, "PYTHONPATH": path, "TZ": "UTC", "SPARK_LOCAL_DIRS": self._folder.name}
         environment.setdefault("JDK_JAVA_OPTIONS", _JAVA_OPTIONS)
         log = (Path(self._folder.name) / "stderr").open("wb")
         self._process = subprocess.Popen(
