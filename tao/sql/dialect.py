@@ -237,6 +237,7 @@ def _called(words: Sequence[str], kinds: Sequence[str], i: int) -> str:
     if (
         word in _NOT_CALLED
         or kind == "GROUPING_SETS"
+        or kind.endswith("_BY")  # ORDER BY (x), GROUP BY (x)
         or kind in ("STRING", "NUMBER", "R_PAREN")
         or not (word[0].isalpha() or word[0] == "_")
     ):
