@@ -62,7 +62,7 @@ def test_cells_arrive_exactly(engine: Engine, column: str, values: list[Any]) ->
     ("sql", "rows"),
     [
         ("SELECT SUM(`Line No.`) FROM `Order Lines` WHERE Shelf IS NOT NULL", ((2 * 9007199254740992 + 1,),)),
-        ("SELECT SUM(`Unit Price`) FROM `Order Lines`", ((1234567890.22,),)),
+        ("SELECT SUM(`Unit Price`) FROM `Order Lines`", ((("d", "1234567890.22"),),)),
         ("SELECT COUNT(*) FROM `Order Lines` o WHERE o.`Unit Price` > '1.5' AND o.`Line No.` > '5'", ((1,),)),
         ("SELECT YEAR(`placed at`) FROM `Order Lines` WHERE `placed at` >= '2024-12-31'", ((2024,),)),
         ("SELECT MAX(o.`Line No.`) AS `Top Line` FROM `Order Lines` AS o ORDER BY `Top Line`", ((2**53 + 1,),)),
