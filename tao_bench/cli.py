@@ -203,12 +203,10 @@ def build_parser() -> argparse.ArgumentParser:
     bench = verbs.add_parser(
         "bench",
         help="measure speed against bare libraries, as ratios in one run",
-        description="Start-up, and the benchmarks of the checkout (tests/benchmarks), each in a process of its own.",
+        description="Start-up, and tests/benchmarks/*_speed.py of the checkout, each in a process of its own.",
         epilog="example: tao-bench bench startup sampling_speed",
     )
-    bench.add_argument(
-        "names", nargs="*", metavar="NAME", help="startup, or a script of tests/benchmarks; default: all"
-    )
+    bench.add_argument("names", nargs="*", metavar="NAME", help="startup, or a *_speed script; default: all")
 
     port = verbs.add_parser(
         "port",

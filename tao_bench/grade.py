@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -160,6 +160,15 @@ def _reader(task: Task, dialect: str) -> Reader:
     return ported
 
 
+def labelled_prompts(task: Task, splits: Sequence[Split] = LABELLED_SPLITS) -> dict[str, tuple[Prompt, Label]]:
+    """Every item of the splits with its label, by id: what stored answers are judged against."""
+    found: dict[str, tuple[Prompt, Label]] = {}
+    for split in splits:
+        labels = read_labels(task.data, split)
+        found.update({item.prompt.id: (item.prompt, labels[item.prompt.id]) for item in task.items(split)})
+    return found
+
+
 def grade_answers(
     task: Task,
     answers: Iterator[Answer],
@@ -182,10 +191,7 @@ def grade_answers(
         tick: Called with the rows judged so far.
     """
     read = _reader(task, dialect)
-    known: dict[str, tuple[Prompt, Label]] = {}
-    for split in splits:
-        labels = read_labels(task.data, split)
-        known.update({item.prompt.id: (item.prompt, labels[item.prompt.id]) for item in task.items(split)})
+    known = labelled_prompts(task, splits)
     verifier = task.verifier()
     try:
         for answer in answers:

@@ -18,9 +18,10 @@ from tao.prompts import Prompt
 from tao.stage import digest
 from tao_bench.digest import SHORT
 from tao_bench.freeze import task_fingerprint
+from tao_bench.grade import labelled_prompts
 from tao_bench.plan import pooled_splits
 from tao_bench.store import dump, read_rows
-from tao_bench.task import LABELLED_SPLITS, Label, read_labels
+from tao_bench.task import Label
 from tao_bench.verify.verdict import Verdict, Verifier
 
 if TYPE_CHECKING:
@@ -30,16 +31,6 @@ if TYPE_CHECKING:
 
 Change = tuple[str, str, str, str]
 """Status and reason before, status and reason now."""
-
-
-def _items(parts: Sequence[Task]) -> dict[str, tuple[Prompt, Label]]:
-    """Every labelled item of a task, and of its folds where it was cross-validated (they report on pool items too)."""
-    found: dict[str, tuple[Prompt, Label]] = {}
-    for part in parts:
-        for split in LABELLED_SPLITS:
-            labels = read_labels(part.data, split)
-            found.update({item.prompt.id: (item.prompt, labels[item.prompt.id]) for item in part.items(split)})
-    return found
 
 
 def _fingerprint(parts: Sequence[Task]) -> dict[str, str]:
@@ -88,7 +79,11 @@ def regrade(
     shutil.copytree(folder, scratch)
     changes: Counter[Change] = Counter()
     done = 0
-    known = {name: _items(parts) for name, parts in tasks.items()}
+    # a cross-validation reports on items of the pool too: they are labelled items of its folds
+    known = {
+        name: {key: pair for part in parts for key, pair in labelled_prompts(part).items()}
+        for name, parts in tasks.items()
+    }
     verifiers: dict[str, Verifier] = {name: parts[0].verifier() for name, parts in tasks.items()}
     try:
         for path in sorted((scratch / "rows").glob("*.jsonl")):

@@ -62,7 +62,7 @@ class SqlInterpreter:
     """
 
     name = "sql"
-    version = "1"
+    version = "2"
 
     def __init__(self, limits: Limits | None = None) -> None:
         self._sandbox = Sandbox(limits)
