@@ -251,6 +251,8 @@ def run_grade(
     from tao_bench.registry import load_task
 
     task = load_task(name, extra)
+    if policy and task.spec.verifier != "sql":
+        raise InputError("only SQL results have a rule of comparison", f"--policy {policy}", f"leave it out: {name}")
     if policy:
         options = {**task.spec.verifier_options, "policy": policy}
         task = replace(task, spec=task.spec.model_copy(update={"verifier_options": options}))

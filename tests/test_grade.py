@@ -127,3 +127,5 @@ def test_a_dialect_is_for_sql_only(tmp_path: Path, capsys: pytest.CaptureFixture
     write_jsonl(tmp_path / "a.jsonl", [{"id": "tiny-1", "answer": "1"}])
     assert main(["grade", "tiny", str(tmp_path / "a.jsonl"), "--tasks", str(task), "--answers-dialect", "sqlite"]) == 2
     assert "only SQL answers" in capsys.readouterr().err
+    assert main(["grade", "tiny", str(tmp_path / "a.jsonl"), "--tasks", str(task), "--policy", "strict"]) == 2
+    assert "only SQL results" in capsys.readouterr().err
