@@ -62,7 +62,9 @@ STYLE: dict[str, Any] = {
 }
 _PNG_DPI = 200
 NAMES = 1.5
-"""Inches right of a panel for the names of its lines."""
+"""Inches right of a panel for the names of its lines, at least."""
+_LETTER = 0.085
+"""Inches a bold letter of those names takes at most."""
 
 
 @contextlib.contextmanager
@@ -107,7 +109,7 @@ def draw_task(report: TaskReport, out: Path, name: str) -> bool:
         return False
     both = bool(report.sft) and report.headline is not None
     scale, unit = _scale([report])
-    widths, gaps = ([4.7, 2.3], [NAMES, 0.3]) if both else ([5.4], [NAMES])
+    widths, gaps = ([4.7, 2.3], [_room(report), 0.3]) if both else ([5.4], [_room(report)])
     with canvas(widths, gaps) as (figure, axes):
         _compute_panel(axes[0], report, scale, unit)
         axes[0].set_title(f"{report.task}: accuracy against tuning compute, %")
@@ -129,7 +131,8 @@ def draw_all(reports: Sequence[TaskReport], out: Path, name: str) -> bool:
     if not shown:
         return False
     scale, unit = _scale(shown)
-    with canvas([4.0] * len(shown), [NAMES + 0.35] * (len(shown) - 1) + [NAMES]) as (figure, axes):
+    rooms = [_room(report) for report in shown]
+    with canvas([4.0] * len(shown), [room + 0.35 for room in rooms[:-1]] + rooms[-1:]) as (figure, axes):
         for axis, report in zip(axes, shown, strict=True):
             _compute_panel(axis, report, scale, unit)
             axis.set_title(f"{report.task}: accuracy, %")
@@ -293,8 +296,13 @@ def _log_ticks(axis: Any, values: Sequence[float], exact: Sequence[float] | None
     axis.set_xlim(low / room, high * room)
 
 
-def _end_labels(axis: Any, report: TaskReport) -> None:
-    """Names at the right edge, in the colour of what they name, pushed apart where they would touch."""
+def _room(report: TaskReport) -> float:
+    """Inches that the longest name at a panel's right edge needs."""
+    return max([NAMES, *(0.1 + _LETTER * len(text) for _, text, _ in _end_names(report))])
+
+
+def _end_names(report: TaskReport) -> list[tuple[float, str, str]]:
+    """Height in points, name and colour of every line that ends at a panel's right edge."""
     wanted: list[tuple[float, str, str]] = []
     for arm, colour in ((report.base, BASE), (report.maj, MAJ)):
         if arm is not None:
@@ -306,6 +314,12 @@ def _end_labels(axis: Any, report: TaskReport) -> None:
         last = curve.arms[-1]
         name = "TAO" if curve is report.curve else last.label
         wanted.append((100 * last.accuracy.value, f"{name} {percent(last.accuracy.value)}", colour))
+    return wanted
+
+
+def _end_labels(axis: Any, report: TaskReport) -> None:
+    """Names at the right edge, in the colour of what they name, pushed apart where they would touch."""
+    wanted = _end_names(report)
     low, high = axis.get_ylim()
     step = 0.052 * (high - low)
     wanted.sort()
