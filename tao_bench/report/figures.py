@@ -302,7 +302,7 @@ def _room(report: TaskReport) -> float:
 
 
 def _end_names(report: TaskReport) -> list[tuple[float, str, str]]:
-    """Height in points, name and colour of every line that ends at a panel's right edge."""
+    """Accuracy in %, name and colour of every line that ends at a panel's right edge."""
     wanted: list[tuple[float, str, str]] = []
     for arm, colour in ((report.base, BASE), (report.maj, MAJ)):
         if arm is not None:
@@ -312,7 +312,7 @@ def _end_names(report: TaskReport) -> list[tuple[float, str, str]]:
         curves.append((report.curve, TAO))
     for curve, colour in curves:
         last = curve.arms[-1]
-        name = "TAO" if curve is report.curve else last.label
+        name = "TAO" if curve is report.curve and not report.others else last.label
         wanted.append((100 * last.accuracy.value, f"{name} {percent(last.accuracy.value)}", colour))
     return wanted
 
