@@ -33,8 +33,25 @@ pool.jsonl, one prompt a line (any other column is refused: labels have no place
   {"id": "q1", "messages": [{"role": "user", "content": "Schema:\\n...\\nQuestion: ..."}],
    "context": ["stall (stall_id INT, name STRING)"], "handles": {"database": "instances/market.json"}}
 
+A usage log does as well: OpenAI chat, batch or completion files, Databricks inference tables, MLflow traces and
+evaluation rows (JSONL, CSV, Parquet) are known by their columns; of any other table name the column with the request.
+Nothing else of a row is read. 'tao prompts LOG' shows what a log yields.
+
 handles name what an answer is tried on, relative to the file: a database instance for SQL ("database",
 "database_2"), a document for numbers ("document").
+"""
+PROMPTS_HELP = """\
+Reads a usage log and says which prompts it yields, what was skipped and why (with the first lines of each kind), and
+which columns were not read: answers, scores and people in a log never become part of a prompt.
+
+Known by their columns: OpenAI chat, batch and completion files; Databricks inference tables (legacy, AI Gateway, Unity
+AI Gateway); MLflow traces (v2, v3) and evaluation rows. Rows with an error status, without a body, or whose last turn
+nobody has to answer are skipped; repeated ids and requests count once; trailing turns of the assistant are dropped.
+"""
+PROMPTS_EXAMPLE = """\
+examples:
+  tao prompts inference_table.parquet
+  tao prompts tickets.csv --request-column body --instructions "Name the team." --out pool.jsonl
 """
 TUNE_EXAMPLE = """\
 example:
@@ -60,7 +77,8 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     tune.add_argument("--model", type=Path, required=True, metavar="DIR", help="transformers checkpoint to start from")
-    tune.add_argument("--prompts", type=Path, required=True, metavar="FILE", help="the pool, JSONL (see above)")
+    tune.add_argument("--prompts", type=Path, required=True, metavar="FILE", help="the pool, or a log (see above)")
+    _log_options(tune)
     tune.add_argument("--answers", choices=["sql", "number"], required=True, help="what an answer is")
     tune.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the run; resumed if it exists")
     tune.add_argument("--recipe", type=Path, metavar="FILE", help="YAML: fields that differ from the defaults")
@@ -69,6 +87,17 @@ def build_parser() -> argparse.ArgumentParser:
     tune.add_argument("--seed", type=int, default=0, metavar="N", help="seed of sampling and training (default 0)")
     tune.add_argument("--budget-flop", type=float, metavar="F", help="begin no round beyond these model FLOPs (2e13)")
     tune.add_argument("--dry-run", action="store_true", help="check everything, print what it would cost, run nothing")
+
+    prompts = verbs.add_parser(
+        "prompts",
+        help="show which prompts a usage log yields",
+        description=PROMPTS_HELP,
+        epilog=PROMPTS_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    prompts.add_argument("log", type=Path, metavar="FILE", help="JSONL, JSON, CSV, TSV or Parquet")
+    _log_options(prompts)
+    prompts.add_argument("--out", type=Path, metavar="FILE", help="write them as a pool")
 
     report = verbs.add_parser(
         "report",
@@ -80,11 +109,17 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _log_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--request-column", metavar="NAME", help="column with the request, of a table of no known kind")
+    parser.add_argument("--instructions", default="", metavar="TEXT", help="system message for requests that have none")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point. Exit status: 0 fine, 2 bad input, 130 stopped by Ctrl-C."""
     args = build_parser().parse_args(argv)
     try:
-        return _report(args.run) if args.verb == "report" else _tune(args)
+        verbs = {"report": _report, "prompts": _prompts, "tune": _tune}
+        return verbs[args.verb](args)
     except InputError as error:
         print(f"tao: {error}", file=sys.stderr)
         return 2
@@ -117,11 +152,14 @@ def _interpreter(answers: str) -> Interpreter:
 
 def _tune(args: argparse.Namespace) -> int:
     from tao.compute import ModelShape
-    from tao.prompts import read_prompts
+    from tao.logs.read import read_log
     from tao.report import render_plan, render_result
 
     recipe = _recipe(args)
-    prompts = read_prompts(args.prompts)
+    read = read_log(args.prompts, args.request_column, args.instructions)
+    prompts = read.prompts
+    if read.format != "pool":
+        print(read.summary(), file=sys.stderr)
     ModelShape.from_config(args.model)
     if args.budget_flop is not None and args.budget_flop <= 0:
         raise InputError("a budget must be positive", "--budget-flop", "write e.g. 2e13")
@@ -180,9 +218,24 @@ def _bars(run: Path) -> Iterator[Progress]:
         yield show
 
 
-def _report(run: Path) -> int:
+def _prompts(args: argparse.Namespace) -> int:
+    from tao.logs.read import read_log
+    from tao.prompts import write_prompts
+
+    if args.out is not None and args.out.exists():
+        raise InputError("is there already", str(args.out), "name another file")
+    read = read_log(args.log, args.request_column, args.instructions)
+    print(read.summary())
+    if args.out is not None:
+        write_prompts(args.out, read.prompts)
+        print(f"pool: {args.out}")
+    return 0
+
+
+def _report(args: argparse.Namespace) -> int:
     from tao.report import render_run
 
+    run: Path = args.run
     if not (run / "recipe.json").exists():
         raise InputError("no run here (recipe.json is missing)", str(run), "give the --out folder of 'tao tune'")
     print(render_run(run))
