@@ -36,6 +36,7 @@ from tao.sampling.protocol import Sampler, Settings
 from tao.scoring import combine as scoring
 from tao.scoring.alarms import alarms
 from tao.scoring.score import ScoredRound, handles_digest, score
+from tao.scoring.signals import Weighed, load_signals, signals_digest
 from tao.scoring.stats import RoundStats
 from tao.stage import digest, folder_digest, write_atomic
 from tao.training import settings as training
@@ -84,6 +85,7 @@ def tune(
     Raises:
         InputError: Unusable model or prompts, or `out` holds another run.
     """
+    signals = load_signals(recipe.signals)
     # More rounds of the same run are no other run: they go on where it ended.
     asked = recipe.model_dump(mode="json", exclude={"rounds"})
     made_from = {
@@ -95,6 +97,8 @@ def tune(
         "seed": seed,
         "code": f"{__version__}/scoring@{scoring.VERSION}/training@{training.VERSION}",
     }
+    if signals:
+        made_from["signals"] = signals_digest(signals)
     claim(out, made_from)
     write_prompts(out / "pool.jsonl", prompts)
     run = _Run(
@@ -109,6 +113,7 @@ def tune(
         progress=progress,
         shape=ModelShape.from_config(model),
         made_from=made_from,
+        signals=signals,
     )
     current, good, stopped = model, model, "rounds"
     rounds: list[Round] = []
@@ -148,6 +153,7 @@ class _Run:
     progress: Progress | None
     shape: ModelShape
     made_from: Mapping[str, Any]
+    signals: Sequence[Weighed]
 
 
 def _forecast(run: _Run, number: int) -> int:
@@ -212,7 +218,8 @@ def _prompts(run: _Run, number: int) -> list[Prompt]:
 def _scored(run: _Run, number: int, samples: Path) -> ScoredRound:
     """A round's scores; those of a finished round are read, not made again."""
     out, rewards = samples.with_name("scores.jsonl"), run.recipe.rewards()
-    return score(_prompts(run, number), samples, run.interpreter, rewards, out=out, progress=run.progress)
+    prompts = _prompts(run, number)
+    return score(prompts, samples, run.interpreter, rewards, out=out, signals=run.signals, progress=run.progress)
 
 
 def _has_signal(scored: ScoredRound, recipe: Recipe) -> bool:

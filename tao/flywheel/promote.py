@@ -22,6 +22,7 @@ from tao.sampling.explore import explore
 from tao.sampling.protocol import Settings
 from tao.scoring.alarms import Alarm, alarms
 from tao.scoring.score import score
+from tao.scoring.signals import load_signals
 from tao.scoring.stats import RoundStats
 from tao.stage import write_atomic
 
@@ -98,6 +99,7 @@ def decide(
     else:
         ledger = Ledger(out / "ledger.jsonl")
         settings = Settings(recipe.max_prompt_tok, recipe.max_new_tok, recipe.temperature)
+        signals = load_signals(recipe.signals)
         stats = []
         for number, (name, model) in enumerate((("before", serving), ("after", result.checkpoint))):
             answering = sampler(model)
@@ -116,7 +118,9 @@ def decide(
             finally:
                 answering.close()
             scores = samples.with_name("scores.jsonl")
-            scored = score(prompts, samples, interpreter, recipe.rewards(), out=scores, progress=progress)
+            scored = score(
+                prompts, samples, interpreter, recipe.rewards(), out=scores, signals=signals, progress=progress
+            )
             stats.append(scored.stats())
         found = tuple(alarms(stats))
         words = "; ".join(f"{alarm.name}: {alarm.message}" for alarm in found)
