@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from tao.cli import main
 from tao.errors import InputError
-from tao.flywheel.pool import next_pool, same_request
+from tao.flywheel.pool import next_pool
 from tao.flywheel.previous import read_previous
 from tao.flywheel.promote import WATCHED, Promotion, decide, watched
 from tao.loop import transformers_sampler, tune
 from tao.meaning import Outcome, Reading
-from tao.prompts import Message, Prompt
+from tao.prompts import Message, Prompt, request_digest
 from tao.recipe import Recipe
 from tao.rounds import TuneResult
 
@@ -43,7 +43,7 @@ def test_what_is_known_is_left_out_and_a_taken_id_gives_way() -> None:
 def test_the_replayed_share_is_as_asked(old: int, new: int, replay: float, seed: int) -> None:
     before, fresh = [ask(n) for n in range(old)], [ask(100 + n) for n in range(new)]
     pool = next_pool(before, fresh, replay, Random(seed))
-    assert len({same_request(p) for p in pool.prompts}) == len(pool.prompts) == new + pool.replayed
+    assert len({request_digest(p) for p in pool.prompts}) == len(pool.prompts) == new + pool.replayed
     assert pool.replayed == old or abs(pool.replayed - replay * len(pool.prompts)) <= 1
     assert [p for p in pool.prompts if p in before] == list(pool.prompts[new:])
     chosen = watched(pool.prompts, pool.new, Random(seed))
