@@ -10,6 +10,7 @@ from random import Random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from training_toys import undecided
 
 from tao.cli import main
 from tao.errors import InputError
@@ -74,12 +75,7 @@ RECIPE = Recipe(
 @pytest.fixture(scope="module")
 def first(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A model that says 1 or 2, and a finished run from it."""
-    from tao.training.settings import Optim
-    from tao.training.sft import Example, train_sft
-
-    base = tmp_path_factory.mktemp("flywheel") / "model"
-    examples = [Example(f"{p.id}{i}", p.messages, t) for p in POOL for i, t in enumerate(("1", "1", "2", "x"))]
-    train_sft(tiny_model, examples, Optim(learning_rate=5e-3, epochs=4, batch_size=12, max_row_tok=64), base, seed=0)
+    base = undecided(tiny_model, POOL, tmp_path_factory.mktemp("flywheel") / "model")
     out = base.with_name("run")
     assert tune(base, POOL, Digits(), RECIPE, out, seed=1).checkpoint != base
     return base, out

@@ -8,7 +8,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from training_toys import weights_of
+from training_toys import undecided, weights_of
 
 from tao.compute import Ledger
 from tao.errors import InputError
@@ -76,10 +76,8 @@ class Digits:
 
 
 def test_a_run_consults_it_charges_it_and_yields_pairs(tiny_model: Path, reward_model: Path, tmp_path: Path) -> None:
-    import toy
-
-    base = toy.taught(tiny_model, tmp_path / "base")
     pool = [ask(f"p{n}") for n in range(6)]
+    base = undecided(tiny_model, pool, tmp_path / "base")
     fields = {"rounds": 1, "samples": 6, "max_prompt_tok": 32, "max_new_tok": 4, "max_row_tok": 64, "batch_size": 4}
     plain = make_recipe({**fields, "min_votes": 1, "consensus_floor": 0.0})
     judged = make_recipe(
@@ -96,5 +94,5 @@ def test_a_run_consults_it_charges_it_and_yields_pairs(tiny_model: Path, reward_
     ]
     assert rewards[0] != rewards[1]
     pairs = pairs_of_run(tmp_path / "a", 2, Random(0))
-    assert all(pair.chosen.isdigit() and pair.chosen != pair.rejected for pair in pairs)
+    assert pairs and all(pair.chosen.isdigit() and pair.chosen != pair.rejected for pair in pairs)
     assert weights_of(result.checkpoint) != weights_of(base)
