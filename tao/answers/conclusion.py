@@ -1,0 +1,80 @@
+"""Where a long answer says what it concludes: its first and last sentences and those that announce a result.
+
+What is copied from a document (rows of a table, headers, page furniture) is no statement of the writer's, so it is
+left out first: an answer with a filing behind it concludes what it concludes without the filing. Linear in the text,
+which is cut to `MAX_CHARS` before anything is read. Needs no gold.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from tao.answers.quantities import plain_text
+
+MAX_CHARS = 12_000
+"""Longest text that is read; of a longer one this much of its start."""
+
+_BREAK = re.compile(r"(?<=[.!?])[\"')\]*]{0,3}\s+(?=[\"'(*\[$]{0,3}[A-Z0-9$-])|\n+")
+_ABBREVIATION = re.compile(r"(?:\b(?:inc|corp|co|ltd|no|vs|u\.s|approx|e\.g|i\.e|dr|mr|ms|st|jr|[A-Z])\.)$", re.IGNORECASE)
+_CUE = re.compile(
+    r"\b(?:therefore|thus|hence|accordingly|consequently|answers?|rounded|rounding|rounds|result|results in|equals?|"
+    r"in (?:summary|conclusion|short)|to summari[sz]e|overall|conclude[sd]?|concluding|final|so)\b|=|≈",
+    re.IGNORECASE,
+)
+_MARKUP = re.compile(r"[*_`#>]{1,3}|\\[\[\]()]|\\(?:text|boxed|frac|approx|times)")
+_DIGIT_RUN = re.compile(r"\d[\d,.]*")
+_WORD = re.compile(r"[A-Za-z]{2,}")
+_VERB = re.compile(
+    r"\b(?:is|are|was|were|be|been|has|have|had|do|does|did|can|could|will|would|may|shows?|"
+    r"increas\w+|decreas\w+|declin\w+|gr[eo]w\w*|drove|driven|equals?|amount\w*|report\w*|provid\w*|paid|pays?)\b",
+    re.IGNORECASE,
+)
+
+
+def clean(text: str) -> str:
+    """The text to read: cut to `MAX_CHARS`, one spelling of signs, marks of emphasis taken out."""
+    return _MARKUP.sub("", plain_text(text[:MAX_CHARS]))
+
+
+def is_table_row(line: str) -> bool:
+    """Whether a line is a row of figures: three or more of them, no verb and no equation to make it a statement."""
+    if "=" in line or "/" in line:
+        return False
+    numbers = len(_DIGIT_RUN.findall(line))
+    if numbers < 3:
+        return False
+    return len(_WORD.findall(line)) <= 3 * numbers and _VERB.search(line) is None
+
+
+def sentences(text: str) -> list[str]:
+    """Split cleaned text at ends of sentences and lines; rows of figures are left out."""
+    parts: list[str] = []
+    held = ""
+    for part in _BREAK.split(text):
+        part = part.strip()
+        if not part:
+            continue
+        if held:
+            part, held = f"{held} {part}", ""
+        if part[-1] == "." and len(part) < 2000 and _ABBREVIATION.search(part[-12:]):
+            held = part
+            continue
+        if not is_table_row(part):
+            parts.append(part)
+    if held:
+        parts.append(held)
+    return parts
+
+
+def announces(sentence: str) -> bool:
+    """Whether a sentence says that it gives the result."""
+    return _CUE.search(sentence) is not None
+
+
+def conclusion(parts: Sequence[str], first: int = 1, last: int = 1, announced: int = 3) -> list[int]:
+    """Indices of the sentences that conclude: the first and last few, and the last few that announce a result."""
+    chosen = set(range(min(first, len(parts)))) | set(range(max(0, len(parts) - last), len(parts)))
+    cues = [index for index, part in enumerate(parts) if announces(part)]
+    chosen.update(cues[-announced:] if announced else [])
+    return sorted(chosen)
