@@ -25,6 +25,12 @@ _CUE = re.compile(
 _MARKUP = re.compile(r"[*_`#>]{1,3}|\\[\[\]()]|\\(?:text|boxed|frac|approx|times)")
 _DIGIT_RUN = re.compile(r"\d[\d,.]*")
 _WORD = re.compile(r"[A-Za-z]{2,}")
+_ENDED = re.compile(r"[.!?:;,)\]\"']\s*$|=|^\s*(?:[-*•+]|\(?\w{1,3}[.)])\s")
+_RUN = 8
+_GAP = 2
+MAX_SENTENCE = 1000
+"""A longer stretch without an end is no sentence."""
+_QUESTION = re.compile(r"[?]\W*$")
 _VERB = re.compile(
     r"\b(?:is|are|was|were|be|been|has|have|had|do|does|did|can|could|will|would|may|shows?|"
     r"increas\w+|decreas\w+|declin\w+|gr[eo]w\w*|drove|driven|equals?|amount\w*|report\w*|provid\w*|paid|pays?)\b",
@@ -47,11 +53,54 @@ def is_table_row(line: str) -> bool:
     return len(_WORD.findall(line)) <= 3 * numbers and _VERB.search(line) is None
 
 
-def sentences(text: str) -> list[str]:
-    """Split cleaned text at ends of sentences and lines; rows of figures are left out."""
+def without_documents(text: str) -> str:
+    """Leave out pages of a document: runs of 8 or more lines that neither end nor itemise nor equate anything.
+
+    Such lines are headings, cells and wrapped print. Up to two complete lines in between belong to the run.
+    """
+    lines = text.split("\n")
+    if len(lines) < _RUN:
+        return text
+    kept: list[str] = []
+    run: list[str] = []
+    fragments = gap = 0
+    for line in [*lines, "", "", ""]:
+        if not line.strip():
+            (run if run else kept).append(line)
+        elif _ENDED.search(line):
+            gap += 1
+            (run if run else kept).append(line)
+            if run and gap > _GAP:
+                kept += _settled(run, fragments)
+                run, fragments, gap = [], 0, 0
+        else:
+            run.append(line)
+            fragments, gap = fragments + 1, 0
+    return "\n".join(kept + _settled(run, fragments))
+
+
+def _settled(run: list[str], fragments: int) -> list[str]:
+    """What is kept of a run: all of a short one; of a document the complete lines after its last fragment."""
+    if fragments < _RUN:
+        return run
+    last = max((index for index, line in enumerate(run) if line.strip() and not _ENDED.search(line)), default=-1)
+    return run[last + 1 :]
+
+
+def sentences(text: str, question: str = "") -> list[str]:
+    """Split cleaned text at ends of sentences and lines, without what states nothing.
+
+    Left out: rows of figures, pages of documents, questions, what only repeats the question, and stretches of more
+    than `MAX_SENTENCE` characters without an end.
+
+    Args:
+        text: Cleaned text (`clean`).
+        question: The question that was asked.
+    """
+    asked = " ".join(plain_text(question).split()).casefold()
     parts: list[str] = []
     held = ""
-    for part in _BREAK.split(text):
+    for part in _BREAK.split(without_documents(text)):
         part = part.strip()
         if not part:
             continue
@@ -60,11 +109,17 @@ def sentences(text: str) -> list[str]:
         if part[-1] == "." and len(part) < 2000 and _ABBREVIATION.search(part[-12:]):
             held = part
             continue
-        if not is_table_row(part):
+        if _states(part, asked):
             parts.append(part)
-    if held:
+    if held and _states(held, asked):
         parts.append(held)
     return parts
+
+
+def _states(part: str, asked: str) -> bool:
+    if len(part) > MAX_SENTENCE or _QUESTION.search(part) or is_table_row(part):
+        return False
+    return not (asked and len(part) > 15 and " ".join(part.split()).casefold() in asked)
 
 
 def announces(sentence: str) -> bool:

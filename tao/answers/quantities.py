@@ -27,8 +27,8 @@ _SCALES: Final = {
 _NUMBER = re.compile(
     r"(?<![\w.])(?P<digits>(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+)(?![\d_])"
     r"(?P<close>\s?\))?"
-    r"(?:[\s-]{0,2}(?P<unit>%|(?:per\s?cent(?:age)?(?:\s?points?)?|pct|ppts?|pp|bps|basis\s?points?|times|"
-    r"thousands?|millions?|billions?|trillions?|mln|mm|mn|bn|tn|[xkmbt])(?![a-z0-9_])))?"
+    r"(?:(?P<unit>%|[\s-]{0,2}(?:%|(?:per\s?cent(?:age)?(?:\s?points?)?|pct|ppts?|pp|bps|basis\s?points?|times|"
+    r"thousands?|millions?|billions?|trillions?|mln|mm|mn|bn|tn)(?![a-z0-9_]))|[xkmbt](?![a-z0-9_])))?"
     r"(?P<tail>[a-z_]|\s?-?(?:year|month|quarter|week)s?\b|-[a-z])?",
     re.IGNORECASE | re.ASCII,
 )
@@ -116,7 +116,7 @@ def _read(text: str, match: re.Match[str], years: bool) -> Quantity | None:
     if close and not opened:
         unit = None
     if unit is not None:
-        unit = " ".join(unit.lower().split())
+        unit = " ".join(unit.lower().replace("-", " ").split())
     if digits == "3" and text[end : end + 1] == "M" and not currency:
         return None  # the company
     power = _SCALES.get(unit, 0) if unit else 0

@@ -46,6 +46,7 @@ class TextGold:
     text: str
     question: Question
     asked: str
+    asked_in_full: str
     words: tuple[str, ...]
     subject: tuple[str, ...]
     question_words: frozenset[str]
@@ -121,7 +122,7 @@ def read_text_gold(question: str, gold: str) -> TextGold:
     only_numbers = not any(word not in question_words for word in all_words)
     asks = bool(numbers) and (only_numbers or _ASKS_NUMBER.search(asked) is not None)
     levels = tuple(number for number in numbers if not is_change(plain, number))
-    return TextGold(plain, form, asked, words, all_words, question_words, numbers, levels, polarity, inapplicable, negative, asks, options, chosen)
+    return TextGold(plain, form, asked, question, words, all_words, question_words, numbers, levels, polarity, inapplicable, negative, asks, options, chosen)
 
 
 def answer_polarity(parts: Sequence[str], order: Sequence[int], gold: TextGold) -> tuple[Polarity, bool]:
@@ -227,7 +228,7 @@ def with_lists(parts: Sequence[str], zone: Sequence[int], limit: int = 12) -> li
 
 def judge_text(answer: str, gold: TextGold) -> Verdict:
     text = clean(answer)
-    parts = sentences(text)
+    parts = sentences(text, gold.asked_in_full)
     if not parts:
         return failed(Status.UNPARSABLE, "", "empty" if not text.strip() else "no_statement")
     zone = conclusion(parts, first=2, last=2, announced=2)
@@ -248,7 +249,7 @@ def judge_text(answer: str, gold: TextGold) -> Verdict:
         if not key and held < REFUSAL_RECALL and not none:
             return failed(Status.WRONG, shown, "refusal")
     if gold.inapplicable:
-        said = not_applicable(text) and explicit(text) != "yes"
+        said = not_applicable(" ".join(parts)) and explicit(text) != "yes"
         return correct(shown, "not_applicable") if said else failed(Status.WRONG, shown, "not_applicable")
     if gold.chosen >= 0:
         superlative = _MOST.search(gold.asked) is not None and len(text.split()) > 15
