@@ -30,6 +30,9 @@ _RUN = 8
 _GAP = 2
 MAX_SENTENCE = 1000
 """A longer stretch without an end is no sentence."""
+_STATES = re.compile(r"[A-Za-z]{2}|[=≈]")
+_LISTED = 4
+"""From so many sentences on that are bare numbers, they are a list of guesses."""
 _QUESTION = re.compile(r"[?]\W*$")
 _VERB = re.compile(
     r"\b(?:is|are|was|were|be|been|has|have|had|do|does|did|can|could|will|would|may|shows?|"
@@ -56,35 +59,27 @@ def is_table_row(line: str) -> bool:
 def without_documents(text: str) -> str:
     """Leave out pages of a document: runs of 8 or more lines that neither end nor itemise nor equate anything.
 
-    Such lines are headings, cells and wrapped print. Up to two complete lines in between belong to the run.
+    Such lines are headings, cells and wrapped print. Up to two complete lines in between belong to a run, and what
+    stands between two runs belongs to the document.
     """
-    lines = text.split("\n")
+    lines = [line for line in text.split("\n") if line.strip()]
     if len(lines) < _RUN:
         return text
-    kept: list[str] = []
-    run: list[str] = []
-    fragments = gap = 0
-    for line in [*lines, "", "", ""]:
-        if not line.strip():
-            (run if run else kept).append(line)
-        elif _ENDED.search(line):
+    first, last = len(lines), -1
+    start = fragments = gap = end = 0
+    for index, line in enumerate([*lines, ".", ".", "."]):
+        if _ENDED.search(line):
             gap += 1
-            (run if run else kept).append(line)
-            if run and gap > _GAP:
-                kept += _settled(run, fragments)
-                run, fragments, gap = [], 0, 0
+            if gap <= _GAP:
+                continue
+            if fragments >= _RUN:
+                first, last = min(first, start), end
+            fragments = 0
         else:
-            run.append(line)
-            fragments, gap = fragments + 1, 0
-    return "\n".join(kept + _settled(run, fragments))
-
-
-def _settled(run: list[str], fragments: int) -> list[str]:
-    """What is kept of a run: all of a short one; of a document the complete lines after its last fragment."""
-    if fragments < _RUN:
-        return run
-    last = max((index for index, line in enumerate(run) if line.strip() and not _ENDED.search(line)), default=-1)
-    return run[last + 1 :]
+            if not fragments:
+                start = index
+            fragments, gap, end = fragments + 1, 0, index
+    return "\n".join(lines[:first] + lines[last + 1 :]) if last >= 0 else text
 
 
 def sentences(text: str, question: str = "") -> list[str]:
@@ -113,7 +108,8 @@ def sentences(text: str, question: str = "") -> list[str]:
             parts.append(part)
     if held and _states(held, asked):
         parts.append(held)
-    return parts
+    bare = sum(_STATES.search(part) is None for part in parts)
+    return parts if bare < _LISTED else [part for part in parts if _STATES.search(part)]
 
 
 def _states(part: str, asked: str) -> bool:

@@ -46,8 +46,8 @@ class Question:
 def read_question(text: str) -> Question:
     """Read a question's unit, scale, decimals and form."""
     scale = None
-    for match in _SCALE.finditer(text):
-        scale = _POWERS[(match[1] or match[2]).lower()]
+    for word, letter in _SCALE.findall(text):
+        scale = _POWERS[(word or letter).lower()]
     decimals = None
     if match := _DECIMALS.search(text):
         decimals = _COUNTS.get(match[1].lower()) or int(match[1])
