@@ -7,20 +7,24 @@ from typing import Literal
 
 Polarity = Literal["yes", "no", ""]
 
-_EXPLICIT = re.compile(
-    r"^\W{0,4}(?:sure[!,.]?\s|certainly[!,.]?\s|based\son[^,.]{0,160},\s|according\sto[^,.]{0,160},\s|"
-    r"(?:the|final|short)?\s?answer\s?(?:is|:)?\s?)?\W{0,4}(?P<say>yes|no|yeah|nope)\b(?!\s(?:longer|one|direct|specific|"
-    r"information|explicit|mention|data|debt|such|evidence|significant|material|other|indication|restructuring|change))",
-    re.IGNORECASE,
+_SAY = (
+    r"(?P<say>(?i:yes|yeah)\b(?!\s(?:and|or)\sno\b)|(?i:no|nope)\b(?=\s*[,.;:!-]|\s*$|\s(?:it|the|they|this|there|that)\b|\s[A-Z]))"
 )
-_ANSWER_IS = re.compile(r"\b(?:answer|conclusion)\b[^.]{0,80}?\b(?:is|would\sbe|:)\s\W{0,3}(?P<say>yes|no)\b|"
-                        r"\b(?:therefore|thus|so|hence|overall|in\ssummary|in\sconclusion),?\s\W{0,3}(?P<say2>yes|no),", re.IGNORECASE)  # fmt: skip
+_EXPLICIT = re.compile(
+    r"^\W{0,4}(?i:sure[!,.]?\s|certainly[!,.]?\s|(?:based\son|according\sto)[^,.]{0,160},\s|"
+    rf"(?:the|final|short)?\s?answer\s?(?:is|:)?\s?)?\W{{0,4}}{_SAY}"
+)
+_ANSWER_IS = re.compile(
+    r"(?i:\b(?:answer|conclusion)\b[^.]{0,80}?\b(?:is|would\sbe|:)\s\W{0,3}|"
+    r"\b(?:therefore|thus|so|hence|overall|in\ssummary|in\sconclusion),?\s\W{0,3})"
+    r"(?P<say>(?i:yes|no)\b)(?=\W*$|[,.;:!])"
+)
 _NEGATION = re.compile(
     r"\b(?:not(?!\sonly\b|\snecessarily\b)|no(?!\sdoubt\b)|never|none|neither|nor|cannot|fail(?:s|ed)?\sto|unlikely)\b|n't\b",
     re.IGNORECASE,
 )
 _UP = re.compile(
-    r"\b(?:increas\w+|improv\w+|gr[eo]w\w*|rise[sn]?|rising|rose|higher|up|expand\w*|positive\w*|healthy|strong\w*|"
+    r"\b(?:increas\w+|improv\w+|gr[eo]w(?:n|s|ing)?|rise[sn]?|rising|rose|higher|up|expand\w*|positive\w*|healthy|strong\w*|"
     r"gain\w*|accelerat\w+|better|above|exceed\w*|raised?|adequate\w*|sufficient\w*|good|outperform\w*|favou?rabl\w+)\b",
     re.IGNORECASE,
 )
@@ -30,6 +34,10 @@ _DOWN = re.compile(
     r"inadequate\w*|struggl\w+|underperform\w*|unfavou?rabl\w+|challeng\w+)\b",
     re.IGNORECASE,
 )
+_CLAUSE = re.compile(r"[,;:.]|\b(?:but|however|while|whereas|although)\b", re.IGNORECASE)
+_REACH = 90
+"""Characters before a word in which a negation turns it."""
+_ASIDE = re.compile(r"\([^()]*\)")
 _STEADY = re.compile(r"\b(?:stable|stability|consisten\w+|steady|steadily|unchanged|flat|constant)\b", re.IGNORECASE)
 _UNSTEADY = re.compile(
     r"\b(?:unstable|instability|inconsisten\w+|fluctuat\w+|volatil\w+|var(?:y|ied|ies|iation\w*)|uneven|erratic)\b", re.IGNORECASE
@@ -50,7 +58,7 @@ def explicit(text: str) -> Polarity:
         return "no" if match["say"].lower() in ("no", "nope") else "yes"
     found: Polarity = ""
     for match in _ANSWER_IS.finditer(text):
-        found = "no" if (match["say"] or match["say2"]).lower() == "no" else "yes"
+        found = "no" if match["say"].lower() == "no" else "yes"
     return found
 
 
@@ -65,32 +73,39 @@ def not_applicable(text: str) -> bool:
 
 
 def direction(text: str) -> int:
-    """Which way a text says things went: above 0 up or well, below 0 down or badly; words counted."""
-    return len(_UP.findall(text)) - len(_DOWN.findall(text))
+    """Which way a text says things went: above 0 up or well, below 0 down or badly.
+
+    Words are counted; one that a negation stands before in the same clause counts the other way.
+    """
+    return _lean(text, _UP, 1) + _lean(text, _DOWN, -1)
 
 
 def steadiness(text: str) -> int:
-    """Whether a text calls something steady (above 0) or unsteady (below 0); words counted."""
-    return len(_STEADY.findall(text)) - len(_UNSTEADY.findall(text))
+    """Whether a text calls something steady (above 0) or unsteady (below 0); counted as `direction` does."""
+    return _lean(text, _STEADY, 1) + _lean(text, _UNSTEADY, -1)
 
 
-_ASIDE = re.compile(r"\([^()]*\)")
+def _lean(text: str, words: re.Pattern[str], sign: int) -> int:
+    total = 0
+    for match in words.finditer(text):
+        clause = _CLAUSE.split(text[max(0, match.start() - _REACH) : match.start()])[-1]
+        total += -sign if negated(clause) else sign
+    return total
 
 
 def inferred(asked: str, sentence: str) -> Polarity:
     """Yes or no from a sentence that speaks of what is asked without saying either.
 
-    It says yes, unless it goes the other way (``declined`` where ``improving`` is asked, ``fluctuates`` where
-    ``consistent`` is), and a negation turns that round. A negation in the question itself cancels one in the answer.
+    Where the question asks which way something went or whether it is steady and the sentence says so, that decides
+    (``declined`` or ``not improving`` where ``improving`` is asked; steady is not improving). Elsewhere a sentence says
+    yes unless it negates, and a negation in the question itself cancels one in the answer.
     """
     asked = _ASIDE.sub(" ", asked)
     steady = steadiness(asked)
-    if steady:
-        opposed = steady * steadiness(sentence) < 0
-    else:
-        way = direction(asked)
-        opposed = way * direction(sentence) < 0
-        if way and not opposed and direction(sentence) == 0 and steadiness(sentence) > 0:
-            opposed = True
-    turned = negated(sentence) and not negated(asked)
-    return "no" if turned != opposed else "yes"
+    way = 0 if steady else direction(asked)
+    said = steadiness(sentence) if steady else direction(sentence)
+    if (steady or way) and said:
+        return "yes" if said * (steady or way) > 0 else "no"
+    if way and steadiness(sentence) > 0:
+        return "no"
+    return "no" if negated(sentence) and not negated(asked) else "yes"

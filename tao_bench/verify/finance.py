@@ -27,8 +27,9 @@ from tao.answers.reading import final_line, read_answer
 from tao.answers.refusal import refuses
 from tao.errors import InputError
 from tao.prompts import Prompt
+from tao_bench.verify.finance_gold import TextGold, read_text_gold
 from tao_bench.verify.finance_number import NumberGold, compare, is_numeric, judge_number, read_number_gold
-from tao_bench.verify.finance_text import TextGold, judge_text, read_text_gold
+from tao_bench.verify.finance_text import judge_text
 from tao_bench.verify.verdict import Status, Verdict, correct, failed
 
 KINDS = ("number", "text")
@@ -69,7 +70,7 @@ def read_finance_gold(gold: Any, asked: str = "") -> Gold:
     if not answer.strip():
         raise InputError("the gold's answer is empty", fix=shape)
     if kind == "text":
-        return Unanswerable() if _is_refusal(answer) else read_text_gold(question, answer)
+        return Unanswerable() if _is_refusal(answer) else read_text_gold(question, answer, _offered(gold))
     unit = gold.get("unit") or ""
     if unit and unit not in UNITS:
         raise InputError(f"unknown unit {unit!r}", fix=f"unit is one of {', '.join(UNITS)}")
@@ -80,6 +81,13 @@ def read_finance_gold(gold: Any, asked: str = "") -> Gold:
     if number is None:
         raise InputError(f"no number in the gold {answer[:40]!r}", fix="kind text, or a number")
     return number
+
+
+def _offered(gold: Mapping[str, Any]) -> tuple[str, ...]:
+    options = gold.get("options") or ()
+    if isinstance(options, str) or not all(isinstance(option, str) for option in options):
+        raise InputError("options of a gold must be a list of texts")
+    return tuple(options)
 
 
 def _is_refusal(answer: str) -> bool:

@@ -13,7 +13,7 @@ from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
 
-from tao.answers.conclusion import announces, clean, sentences
+from tao.answers.conclusion import announces, clean, sentences, without_documents
 from tao.answers.expression import AnswerError, parse
 from tao.answers.quantities import Quantity, find_quantities, plain_text
 from tao.answers.question import Kind, Question
@@ -30,6 +30,9 @@ _DECLINE = re.compile(
     r"\b(?:declin|decreas|negativ|loss|lower|drop|fell\b|fall|reduc|shr[aiu]nk|down\b|deficit|contract)", re.IGNORECASE
 )
 _SUPPOSES = re.compile(r"\b(?:would be|if|assum\w+|suppos\w+|hypothetical\w*|for example|e\.g)\b", re.IGNORECASE)
+_DATED = re.compile(
+    r"\b(?:in|of|since|by|from|to|until|and|for|during|fiscal|fy|years?|ended|end|[a-z]{3,9}\.?\s\d{1,2},)\s$", re.IGNORECASE
+)
 _WORD = re.compile(r"[A-Za-z]{2}")
 _NIL = re.compile(r"\b(?:zero|nil|none)\b", re.IGNORECASE)
 _NUMERIC_TEXT = re.compile(
@@ -180,28 +183,40 @@ def _no_cell(citation: str) -> Fraction:
     raise AnswerError("bad_citation", citation)
 
 
-def stated(sentence: str) -> list[Quantity]:
-    """The numbers a sentence concludes with: after its last ``=``, and an expression by its value."""
+def stated(sentence: str, years: bool = False) -> list[Quantity]:
+    """The numbers a sentence concludes with: after its last ``=``, and an expression by its value.
+
+    Args:
+        sentence: The sentence.
+        years: The amount sought looks like a year, so that one may be meant wherever nothing says that it is a date.
+    """
     tail = _tail(sentence).strip()
     value = _evaluated(tail)
     if value is not None:
         return [value]
-    return find_quantities(tail)
+    numbers = find_quantities(tail, years=years)
+    if years:
+        numbers = [each for each in numbers if not _DATED.search(tail[max(0, each.start - 24) : each.start])]
+    return numbers if len(numbers) < 2 or _WORD.search(tail) else []  # numbers in a row state nothing
 
 
-def zone(parts: Sequence[str], announced: int = 2) -> list[tuple[int, list[Quantity]]]:
+def zone(parts: Sequence[str], years: bool = False, announced: int = 2) -> list[tuple[int, list[Quantity]]]:
     """Sentences that conclude with a number, each with its numbers: the last, the first, the last that announce one.
 
     Args:
         parts: The sentences.
+        years: See `stated`.
         announced: How many of the last sentences that announce a result count.
+
+    Returns:
+        Index of the sentence and its numbers, the most conclusive first.
     """
     found: dict[int, list[Quantity]] = {}
     cues = 0
     for index in range(len(parts) - 1, -1, -1):
         last = not found
         cue = cues < announced and announces(parts[index])
-        if (last or cue) and (numbers := stated(parts[index])):
+        if (last or cue) and (numbers := stated(parts[index], years)):
             found[index] = numbers
             cues += cue
         if cues >= announced:
@@ -209,21 +224,25 @@ def zone(parts: Sequence[str], announced: int = 2) -> list[tuple[int, list[Quant
     for index, part in enumerate(parts):
         if index in found:
             break
-        if numbers := stated(part):
+        if numbers := stated(part, years):
             found[index] = numbers
             break
     return list(found.items())
 
 
 def judge_number(answer: str, gold: NumberGold, question: str = "") -> Verdict:
-    """Judge an answer's text against a numeric gold."""
-    text = clean(answer)
+    """Judge an answer's text against a numeric gold.
+
+    Args:
+        answer: The answer as given.
+        gold: The number it must conclude with.
+        question: The question; repeating it states nothing.
+    """
+    text = without_documents(clean(answer))
     parts = sentences(text, question)
     if not text.strip():
         return failed(Status.UNPARSABLE, "", "empty")
-    concluded = zone(parts)
-    if not concluded and is_numeric(text):
-        parts, concluded = [text], [(0, find_quantities(text, years=True))]  # an amount that looks like a year
+    concluded = zone(parts, _like_year(gold.value))
     best, shown = "", ""
     for index, numbers in concluded:
         if len(numbers) > MAX_NUMBERS:
@@ -245,6 +264,10 @@ def judge_number(answer: str, gold: NumberGold, question: str = "") -> Verdict:
     if refuses(text):
         return failed(Status.WRONG, shown, "refusal")
     return failed(Status.WRONG, shown, best) if best else failed(Status.UNPARSABLE, "", "no_number")
+
+
+def _like_year(value: Decimal) -> bool:
+    return value == value.to_integral_value() and 1900 <= abs(value) <= 2099
 
 
 def _asserts(sentence: str) -> bool:
