@@ -249,7 +249,9 @@ def judge_labelled(
 
 def groups(rows: Sequence[Judged], disputed: frozenset[str]) -> Iterator[tuple[str, str, list[Judged]]]:
     """Golds, answers, and the rows of each group that is reported; groups without rows are left out."""
-    kinds = [("all", None), ("numeric", "number"), ("text", "text")] if any(row.kind for row in rows) else [("all", None)]
+    kinds: list[tuple[str, str | None]] = [("all", None)]
+    if any(row.kind for row in rows):
+        kinds += [("numeric", "number"), ("text", "text")]
     for name, kind in kinds:
         mine = [row for row in rows if kind is None or row.kind == kind]
         cut = [row for row in mine if row.answer.id not in disputed]
@@ -292,9 +294,8 @@ def file_table(rows: Sequence[Judged]) -> list[str]:
     lines = ["| file | n | people | verifier | error |", "|---|---|---|---|---|"]
     for each in errors:
         error = each.verifier - each.human
-        lines.append(
-            f"| {each.file} | {each.answers} | {_points(each.human)} % | {_points(each.verifier)} % | {100 * error:+.1f} |"
-        )
+        both = f"{_points(each.human)} % | {_points(each.verifier)} %"
+        lines.append(f"| {each.file} | {each.answers} | {both} | {100 * error:+.1f} |")
     sizes = [abs(each.verifier - each.human) for each in errors]
     summary = f"Error of a file's accuracy: mean {_points(float(np.mean(sizes)))} points, largest {_points(max(sizes))}"
     if len(errors) > 1:

@@ -208,13 +208,15 @@ def build_parser() -> argparse.ArgumentParser:
     agreement.add_argument("task")
     agreement.add_argument("labelled", type=Path, nargs="+", metavar="LABELLED.jsonl")
     agreement.add_argument("-o", "--out", type=Path, metavar="REPORT.md", help="the report as a file")
-    agreement.add_argument("--disagreements", type=Path, metavar="OUT.jsonl", help="the answers to read, with both views")
+    agreement.add_argument("--disagreements", type=Path, metavar="OUT.jsonl", help="the answers to read")
     agreement.add_argument("--verifier", default="", metavar="NAME", help="this verifier instead of the task's own")
     agreement.add_argument("--endpoint", default="", metavar="URL", help="of --verifier judge (OpenAI-compatible)")
     agreement.add_argument("--model", default="", help="of --verifier judge")
     agreement.add_argument("--cache", type=Path, metavar="DIR", help="where a judge's replies are kept")
     agreement.add_argument("--parallel", type=int, default=8, metavar="N", help="a judge's requests at a time (8)")
-    agreement.add_argument("--data", action="append", default=[], metavar="[VARIABLE=]DIR", help="external data it needs")
+    agreement.add_argument(
+        "--data", action="append", default=[], metavar="[VARIABLE=]DIR", help="external data it needs"
+    )
     _folders(agreement)
 
     regrade = verbs.add_parser(

@@ -9,23 +9,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from tao.answers.quantities import plain_text
 
 MAX_CHARS = 12_000
-"""Longest text that is read; of a longer one this much of its start."""
+"""Longest text that is read; of a longer one a third of that from its start and the rest from its end."""
 
-_BREAK = re.compile(r"(?<=[.!?])[\"')\]*]{0,3}\s+(?=[\"'(*\[$]{0,3}[A-Z0-9$-])|\n+")
-_ABBREVIATION = re.compile(r"(?:\b(?:inc|corp|co|ltd|no|vs|u\.s|approx|e\.g|i\.e|dr|mr|ms|st|jr|[A-Z])\.)$", re.IGNORECASE)
-_CUE = re.compile(
-    r"\b(?:therefore|thus|hence|accordingly|consequently|answers?|rounded|rounding|rounds|result|results in|equals?|"
-    r"in (?:summary|conclusion|short)|to summari[sz]e|overall|conclude[sd]?|concluding|final|so)\b|=|≈",
-    re.IGNORECASE,
+_END = re.compile(r"[.!?][\"')\]*]{0,3}[^\S\n]+(?=[\"'(*\[$]{0,3}[A-Z0-9$-])")
+_ABBREVIATION = re.compile(r"\b(?:inc|corp|co|ltd|no|vs|u\.s|approx|e\.g|i\.e|dr|mr|ms|st|jr|[A-Z])\.$", re.IGNORECASE)
+_CUES = frozenset(
+    """therefore thus hence accordingly consequently answer answers rounded rounding rounds result overall conclude
+    concludes concluded concluding conclusion final so equal equals summary summarize summarise""".split()
 )
+_LETTERS = re.compile(r"[a-z]+")
+_MARKS = tuple("*_`#>\\")
 _MARKUP = re.compile(r"[*_`#>]{1,3}|\\[\[\]()]|\\(?:text|boxed|frac|approx|times)")
 _DIGIT_RUN = re.compile(r"\d[\d,.]*")
 _WORD = re.compile(r"[A-Za-z]{2,}")
-_ENDED = re.compile(r"[.!?:;,)\]\"']\s*$|=|^\s*(?:[-*•+]|\(?\w{1,3}[.)])\s")
+_ENDS = frozenset(".!?:;,)]\"'")
+_ITEM = re.compile(r"\s*(?:[-*•+]|\(?\w{1,3}[.)])\s")
 _RUN = 8
 _GAP = 2
 MAX_SENTENCE = 1000
@@ -43,7 +46,12 @@ _VERB = re.compile(
 
 def clean(text: str) -> str:
     """The text to read: cut to `MAX_CHARS`, one spelling of signs, marks of emphasis taken out."""
-    return _MARKUP.sub("", plain_text(text[:MAX_CHARS]))
+    if len(text) > MAX_CHARS:
+        start, end = text[: MAX_CHARS // 3], text[-2 * MAX_CHARS // 3 :]
+        text = start[: start.rfind(" ") + 1] + "\n" + end[end.find(" ") + 1 :]  # no number is cut in two
+    if any(mark in text for mark in _MARKS):
+        text = _MARKUP.sub("", text)
+    return plain_text(text)
 
 
 def is_table_row(line: str) -> bool:
@@ -56,19 +64,26 @@ def is_table_row(line: str) -> bool:
     return len(_WORD.findall(line)) <= 3 * numbers and _VERB.search(line) is None
 
 
+def _is_fragment(line: str) -> bool:
+    """Whether a line neither ends, nor itemises, nor equates anything."""
+    return line.rstrip()[-1:] not in _ENDS and "=" not in line and _ITEM.match(line) is None
+
+
 def without_documents(text: str) -> str:
     """Leave out pages of a document: runs of 8 or more lines that neither end nor itemise nor equate anything.
 
     Such lines are headings, cells and wrapped print. Up to two complete lines in between belong to a run, and what
     stands between two runs belongs to the document.
     """
+    if text.count("\n") < _RUN - 1:
+        return text
     lines = [line for line in text.split("\n") if line.strip()]
-    if len(lines) < _RUN:
+    if sum(_is_fragment(line) for line in lines) < _RUN:
         return text
     first, last = len(lines), -1
     start = fragments = gap = end = 0
     for index, line in enumerate([*lines, ".", ".", "."]):
-        if _ENDED.search(line):
+        if not _is_fragment(line):
             gap += 1
             if gap <= _GAP:
                 continue
@@ -85,42 +100,45 @@ def without_documents(text: str) -> str:
 def sentences(text: str, question: str = "") -> list[str]:
     """Split cleaned text at ends of sentences and lines, without what states nothing.
 
-    Left out: rows of figures, pages of documents, questions, what only repeats the question, and stretches of more
-    than `MAX_SENTENCE` characters without an end.
+    Left out: rows of figures, questions, what only repeats the question, stretches of more than `MAX_SENTENCE`
+    characters without an end, and numbers without a word from four such sentences on.
 
     Args:
-        text: Cleaned text (`clean`).
+        text: Cleaned text (`clean`), without documents (`without_documents`).
         question: The question that was asked.
     """
-    asked = " ".join(plain_text(question).split()).casefold()
+    asked = _folded(question)
     parts: list[str] = []
-    held = ""
-    for part in _BREAK.split(without_documents(text)):
-        part = part.strip()
-        if not part:
-            continue
-        if held:
-            part, held = f"{held} {part}", ""
-        if part[-1] == "." and len(part) < 2000 and _ABBREVIATION.search(part[-12:]):
-            held = part
-            continue
-        if _states(part, asked):
+    for line in text.split("\n"):
+        start = 0
+        for match in _END.finditer(line):
+            if line[match.start()] == "." and _ABBREVIATION.search(line, max(0, match.start() - 12), match.start() + 1):
+                continue
+            part = line[start : match.end()].strip()
+            start = match.end()
+            if part and _states(part, asked):
+                parts.append(part)
+        part = line[start:].strip()
+        if part and _states(part, asked):
             parts.append(part)
-    if held and _states(held, asked):
-        parts.append(held)
     bare = sum(_STATES.search(part) is None for part in parts)
     return parts if bare < _LISTED else [part for part in parts if _STATES.search(part)]
 
 
+@lru_cache(maxsize=4096)
+def _folded(text: str) -> str:
+    return " ".join(plain_text(text).split()).casefold()
+
+
 def _states(part: str, asked: str) -> bool:
-    if len(part) > MAX_SENTENCE or _QUESTION.search(part) or is_table_row(part):
+    if len(part) > MAX_SENTENCE or ("?" in part[-4:] and _QUESTION.search(part)) or is_table_row(part):
         return False
-    return not (asked and len(part) > 15 and " ".join(part.split()).casefold() in asked)
+    return not (15 < len(part) <= len(asked) and " ".join(part.split()).casefold() in asked)
 
 
 def announces(sentence: str) -> bool:
-    """Whether a sentence says that it gives the result."""
-    return _CUE.search(sentence) is not None
+    """Whether a sentence says that it gives the result: an equation, ``therefore``, ``the answer``, ``rounded``."""
+    return "=" in sentence or "≈" in sentence or not _CUES.isdisjoint(_LETTERS.findall(sentence.lower()))
 
 
 def conclusion(parts: Sequence[str], first: int = 1, last: int = 1, announced: int = 3) -> list[int]:

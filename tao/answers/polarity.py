@@ -8,7 +8,8 @@ from typing import Literal
 Polarity = Literal["yes", "no", ""]
 
 _SAY = (
-    r"(?P<say>(?i:yes|yeah)\b(?!\s(?:and|or)\sno\b)|(?i:no|nope)\b(?=\s*[,.;:!-]|\s*$|\s(?:it|the|they|this|there|that)\b|\s[A-Z]))"
+    r"(?P<say>(?i:yes|yeah)\b(?!\s(?:and|or)\sno\b)|"
+    r"(?i:no|nope)\b(?=\s*[,.;:!-]|\s*$|\s(?:it|the|they|this|there|that)\b|\s[A-Z]))"  # "No debt is" says none
 )
 _EXPLICIT = re.compile(
     r"^\W{0,4}(?i:sure[!,.]?\s|certainly[!,.]?\s|(?:based\son|according\sto)[^,.]{0,160},\s|"
@@ -40,7 +41,8 @@ _REACH = 90
 _ASIDE = re.compile(r"\([^()]*\)")
 _STEADY = re.compile(r"\b(?:stable|stability|consisten\w+|steady|steadily|unchanged|flat|constant)\b", re.IGNORECASE)
 _UNSTEADY = re.compile(
-    r"\b(?:unstable|instability|inconsisten\w+|fluctuat\w+|volatil\w+|var(?:y|ied|ies|iation\w*)|uneven|erratic)\b", re.IGNORECASE
+    r"\b(?:unstable|instability|inconsisten\w+|fluctuat\w+|volatil\w+|var(?:y|ied|ies|iation\w*)|uneven|erratic)\b",
+    re.IGNORECASE,
 )
 _NOT_APPLICABLE = re.compile(
     r"\bnot\s(?:\w+\s){0,4}?(?:relevant|useful|meaningful|applicable|measured|appropriate|suitable|typical\w*|common\w*|"

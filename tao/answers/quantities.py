@@ -25,25 +25,25 @@ _SCALES: Final = {
     **dict.fromkeys(("t", "tn", "trillion", "trillions"), 12),
 }
 _NUMBER = re.compile(
-    r"(?<![\w.])(?P<digits>(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+)(?![\d_])"
+    r"(?<![\w.])(?P<digits>(?:\d{1,3}(?:,\d{3}){1,8}(?!\d)|\d+)(?:\.\d+)?|\.\d+)(?![\d_])"
     r"(?P<close>\s?\))?"
     r"(?:(?P<unit>%|[\s-]{0,2}(?:%|(?:per\s?cent(?:age)?(?:\s?points?)?|pct|ppts?|pp|bps|basis\s?points?|times|"
     r"thousands?|millions?|billions?|trillions?|mln|mm|mn|bn|tn)(?![a-z0-9_]))|[xkmbt](?![a-z0-9_])))?"
     r"(?P<tail>[a-z_]|\s?-?(?:year|month|quarter|week)s?\b|-[a-z])?",
     re.IGNORECASE | re.ASCII,
 )
-_LEAD = re.compile(
-    r"(?P<year>\b(?:january|february|march|april|may|june|july|august|september|october|november|december|"
-    r"jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)\.?\s|'"
-    r"|\b(?:note|notes|page|pages|item|items|section|exhibit|table|step|level|form|rule|part|figure|schedule|"
-    r"chapter|appendix|volume)\s(?:no\.?\s)?|#\s?)$",
-    re.IGNORECASE,
+_NAMING: Final = frozenset(
+    """january february march april may june july august september october november december jan feb mar apr jun jul aug
+    sep sept oct nov dec note notes page pages item items section exhibit table step level form rule part figure
+    schedule chapter appendix volume no""".split()
 )
-_SIGNS = re.compile(r"(?P<before>[\w)%]\s?)?(?P<sign>[-+~]?)(?P<open>\(?)\s?(?P<sign2>-?)"
-                    r"(?P<currency>(?:us)?[$€£¥]|(?:usd|eur|gbp)\s)?\s?(?P<open2>\(?)(?P<sign3>-?)$", re.IGNORECASE)  # fmt: skip
+"""Words after which a number is a name or a date."""
+_SIGNS: Final = "$€£¥"
+_CODES: Final = ("usd", "eur", "gbp")
+_FURTHEST = 8
+"""Marks before a number that are looked at."""
 _CURRENCY_AFTER = re.compile(r"\s?(?:usd|dollars?|euros?|us\s?dollars?)\b", re.IGNORECASE)
 _LOOK_BACK = 14
-_MARKER = re.compile(r"(?:^|\n)[ \t]*$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class Quantity:
 
 def plain_text(text: str) -> str:
     """One spelling of minus signs, quotes and spaces; same length."""
-    return text.translate(_PLAIN)
+    return text if text.isascii() else text.translate(_PLAIN)
 
 
 def find_quantities(text: str, *, years: bool = False) -> list[Quantity]:
@@ -102,39 +102,67 @@ def _read(text: str, match: re.Match[str], years: bool) -> Quantity | None:
         return None
     if len(digits) > MAX_DIGITS + MAX_DIGITS // 3:
         return None
-    lead = text[max(0, start - _LOOK_BACK) : start]
-    if lead and lead[-1] in " '#" and _LEAD.search(lead):
-        return None
+    last = text[start - 1] if start else ""
+    if last in ("'", "#"):
+        return None  # '23, #4
+    if last == " ":
+        word = text[max(0, start - _LOOK_BACK) : start].split()
+        if word and word[-1].rstrip(".").lower() in _NAMING:
+            return None
     after = text[end : end + 1]
-    if len(digits) <= 2 and after in (".", ")", ":") and not unit and _MARKER.search(lead):
-        follows = text[end + 1 : end + 2]
-        if follows in (" ", "\t"):
+    if len(digits) <= 2 and after in (".", ")", ":") and not unit and text[end + 1 : end + 2] in (" ", "\t"):
+        if not text[text.rfind("\n", 0, start) + 1 : start].strip():
             return None  # "1. Commercial Airplanes"
-    signs = _SIGNS.search(lead) if lead else None
-    currency = signs is not None and signs["currency"] is not None
-    opened = signs is not None and bool(signs["open"] or signs["open2"])
+    negative, opened, currency = _marks(text, start)
     if close and not opened:
         unit = None
     if unit is not None:
         unit = " ".join(unit.lower().replace("-", " ").split())
-    if digits == "3" and text[end : end + 1] == "M" and not currency:
+    if digits == "3" and after == "M" and not currency:
         return None  # the company
+    bare = not currency and unit is None and len(digits) == 4 and digits.isdigit()
+    if bare and not years and "1900" <= digits <= "2099":
+        return None
     power = _SCALES.get(unit, 0) if unit else 0
     percent = unit is not None and unit[0] in "%pb" and (unit[0] != "b" or unit[:2] in ("bp", "ba"))
-    if not currency and unit is None and not years and len(digits) == 4 and digits.isdigit():
-        if "1900" <= digits <= "2099":
-            return None
     value = Decimal(digits.replace(",", ""))
     if percent and unit is not None and unit[0] == "b":
         value = value.scaleb(-2)
-    negative = either = False
-    if signs is not None:
-        minus = signs["sign"] == "-" or signs["sign2"] == "-" or signs["sign3"] == "-"
-        negative = minus and not (signs["before"] and signs["sign"] == "-" and not signs["before"][-1].isspace())
-        if opened and close:
-            negative = True
-        elif opened and text[match.end() : match.end() + 1] == ")":
-            either = not negative
-    if not currency:
+    either = False
+    if opened and close:
+        negative = True
+    elif opened and text[match.end() : match.end() + 1] == ")":
+        either = not negative
+    if not currency and text[match.end() : match.end() + 2].strip()[:1] in tuple("uUdDeE"):
         currency = _CURRENCY_AFTER.match(text, match.end()) is not None
     return Quantity(-value if negative else value, power, percent, currency, either, start, match.end())
+
+
+def _marks(text: str, start: int) -> tuple[bool, bool, bool]:
+    """Minus, bracket and currency that stand directly before a number: ``-$(``, ``($``, ``USD -``."""
+    negative = opened = currency = False
+    at = start
+    while at > 0 and start - at < _FURTHEST:
+        mark = text[at - 1]
+        if mark == "-":
+            if at > 1 and (text[at - 2].isalnum() or text[at - 2] in ")%"):
+                break  # a range or a name: 2.0-2.5, non-5
+            negative = True
+        elif mark == "(":
+            opened = True
+        elif mark in _SIGNS:
+            currency = True
+            if text[max(0, at - 3) : at - 1].lower() == "us":
+                at -= 2
+        elif mark == " ":
+            if at > 1 and text[at - 2] in _SIGNS + "(":
+                pass
+            elif not currency and text[max(0, at - 4) : at - 1].lower() in _CODES:
+                currency = True
+                at -= 3
+            else:
+                break
+        elif mark not in "+~":
+            break
+        at -= 1
+    return negative, opened, currency

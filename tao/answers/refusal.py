@@ -50,19 +50,28 @@ _ENDS = re.compile(
 )
 
 
+_SIGNALS = (
+    "not", "n't", "unable", "sorry", "impossible", "without", "no ", "lack", "insufficient", "please", "would", "will",
+    "need", "require", "if you", "you ", "n/a", "as an ai", "apolog", "more information",
+)  # fmt: skip
+"""One of these is in every text that the patterns above match: most answers are let go without a search."""
+
+
+def _may_refuse(zone: str) -> bool:
+    low = zone.lower()
+    return any(signal in low for signal in _SIGNALS)
+
+
 def apologises(text: str) -> bool:
     """Whether the start says plainly that no answer will follow: sorry, no access, unable."""
-    return _STRONG.search(text, 0, ZONE) is not None
-
-
-def opens_refusing(text: str) -> bool:
-    """Whether the start declines: information missing, no access, unable to say."""
-    return _OPENS.search(text, 0, ZONE) is not None
+    start = text[:ZONE]
+    return _may_refuse(start) and _STRONG.search(start) is not None
 
 
 def ends_refusing(text: str) -> bool:
     """Whether the end says that the question cannot be answered, or asks for what is missing."""
-    return _ENDS.search(text, max(0, len(text) - END_ZONE)) is not None
+    end = text[-END_ZONE:]
+    return _may_refuse(end) and _ENDS.search(end) is not None
 
 
 def refuses(text: str) -> bool:
@@ -71,7 +80,8 @@ def refuses(text: str) -> bool:
     It does if its end does, if its start apologises or has no access, or if its start says that something is missing
     and nothing within the next 600 characters takes that back (``however, it can be estimated``, ``therefore``).
     """
-    if ends_refusing(text) or _STRONG.search(text, 0, ZONE):
+    if ends_refusing(text) or apologises(text):
         return True
-    match = _OPENS.search(text, 0, ZONE)
+    start = text[:ZONE]
+    match = _OPENS.search(start) if _may_refuse(start) else None
     return match is not None and _TAKEN_BACK.search(text, match.end(), match.end() + 600) is None

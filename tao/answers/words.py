@@ -20,8 +20,8 @@ GRAMMAR: Final = frozenset(
     were be been being am do does did done have has had having can could may might must shall should will would not no
     yes also only just very too well while because since due although though however therefore thus hence however also
     still yet again once ever even rather quite almost nearly roughly approximately around primarily mainly mostly
-    bn mn mm including include includes included based according given provided provides using use used was were s t re ve ll
-    d m etc ie eg vs versus compared compare one two following evident like""".split()
+    bn mn mm including include includes included based according given provided provides using use used s t re ve ll d m
+    etc ie eg vs versus compared compare one two following evident like""".split()
 )
 COMMON: Final = frozenset(
     """company companies corporation corp inc business fiscal year years quarter quarters month months annual quarterly

@@ -31,7 +31,8 @@ _DECLINE = re.compile(
 )
 _SUPPOSES = re.compile(r"\b(?:would be|if|assum\w+|suppos\w+|hypothetical\w*|for example|e\.g)\b", re.IGNORECASE)
 _DATED = re.compile(
-    r"\b(?:in|of|since|by|from|to|until|and|for|during|fiscal|fy|years?|ended|end|[a-z]{3,9}\.?\s\d{1,2},)\s$", re.IGNORECASE
+    r"\b(?:in|of|since|by|from|to|until|and|for|during|fiscal|fy|years?|ended|end|[a-z]{3,9}\.?\s\d{1,2},)\s$",
+    re.IGNORECASE,
 )
 _WORD = re.compile(r"[A-Za-z]{2}")
 _NIL = re.compile(r"\b(?:zero|nil|none)\b", re.IGNORECASE)
@@ -140,27 +141,33 @@ def _readings(number: Quantity, gold: NumberGold) -> Iterator[Decimal]:
         yield number.value.scaleb(-2) if number.percent else number.value
 
 
-def compare(number: Quantity, gold: NumberGold, sentence: str = "") -> str:
-    """``equal``, or the kind of miss: ``unit``, ``sign``, ``scale`` or ``value``.
+def agrees(number: Quantity, gold: NumberGold, sentence: str = "") -> bool:
+    """Whether a number is the gold's.
 
     Signs are presentation for amounts (an outflow in parentheses); for percentages and ratios they must agree, but
     a bare number may stand for a negative gold where the sentence says decline, loss or negative.
     """
-    result = "unit"
     for value in _readings(number, gold):
         if abs(value - gold.value) <= gold.tolerance:
-            return "equal"
+            return True
         if abs(value + gold.value) <= gold.tolerance:
             if gold.kind == "amount" or number.either or (value > 0 > gold.value and _DECLINE.search(sentence)):
-                return "equal"
-            result = "sign"
-        elif result == "unit":
-            result = "value"
-            for power in (2, 3, 6):
-                if abs(abs(value).scaleb(power) - abs(gold.value)) <= gold.tolerance or (
-                    abs(abs(value).scaleb(-power) - abs(gold.value)) <= gold.tolerance
-                ):
-                    result = "scale"
+                return True
+    return False
+
+
+def compare(number: Quantity, gold: NumberGold, sentence: str = "") -> str:
+    """``equal``, or the kind of miss: ``unit``, ``sign``, ``scale`` or ``value`` (see `agrees`)."""
+    if agrees(number, gold, sentence):
+        return "equal"
+    result = "unit"
+    for value in _readings(number, gold):
+        if abs(value + gold.value) <= gold.tolerance:
+            return "sign"
+        shifted = (abs(value).scaleb(power) for power in (2, 3, 6, -2, -3, -6))
+        if any(abs(each - abs(gold.value)) <= gold.tolerance for each in shifted):
+            return "scale"
+        result = "value"
     return result
 
 
@@ -243,27 +250,34 @@ def judge_number(answer: str, gold: NumberGold, question: str = "") -> Verdict:
     if not text.strip():
         return failed(Status.UNPARSABLE, "", "empty")
     concluded = zone(parts, _like_year(gold.value))
-    best, shown = "", ""
     for index, numbers in concluded:
-        if len(numbers) > MAX_NUMBERS:
-            best = best or "many_numbers"
+        if len(numbers) > MAX_NUMBERS or (gold.value == 0 and len(parts) > 1 and not _asserts(parts[index])):
             continue
-        for number in numbers:
-            if gold.value == 0 and len(parts) > 1 and not _asserts(parts[index]):
-                continue
-            result = compare(number, gold, parts[index])
-            if result == "equal":
-                said = _written(number)
-                if apologises(text) or (refuses(text) and not announces(parts[index])):
-                    return failed(Status.WRONG, said, "refusal")
-                return correct(said)
-            if not best or (best in ("value", "unit", "many_numbers") and result not in ("value", "unit")):
-                best, shown = result, _written(number)
+        right = next((number for number in numbers if agrees(number, gold, parts[index])), None)
+        if right is not None:
+            if apologises(text) or (not announces(parts[index]) and refuses(text)):
+                return failed(Status.WRONG, _written(right), "refusal")
+            return correct(_written(right))
     if gold.value == 0 and any(_NIL.search(part) and not _SUPPOSES.search(part) for part in (parts[:1] + parts[-1:])):
         return correct("0")
+    shown, reason = _miss(parts, concluded, gold)
     if refuses(text):
         return failed(Status.WRONG, shown, "refusal")
-    return failed(Status.WRONG, shown, best) if best else failed(Status.UNPARSABLE, "", "no_number")
+    return failed(Status.WRONG, shown, reason) if reason else failed(Status.UNPARSABLE, "", "no_number")
+
+
+def _miss(parts: Sequence[str], concluded: Sequence[tuple[int, list[Quantity]]], gold: NumberGold) -> tuple[str, str]:
+    """The number that came closest in kind and how it misses; the first one's where all miss by their value."""
+    shown = reason = ""
+    for index, numbers in concluded:
+        if len(numbers) > MAX_NUMBERS:
+            reason = reason or "many_numbers"
+            continue
+        for number in numbers:
+            result = compare(number, gold, parts[index])
+            if reason in ("", "many_numbers") or (reason in ("value", "unit") and result in ("sign", "scale")):
+                shown, reason = _written(number), "value" if result == "equal" else result
+    return shown, reason
 
 
 def _like_year(value: Decimal) -> bool:
