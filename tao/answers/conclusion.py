@@ -34,6 +34,7 @@ _GAP = 2
 MAX_SENTENCE = 1000
 """A longer stretch without an end is no sentence."""
 _STATES = re.compile(r"[A-Za-z]{2}|[=≈]")
+_COPIED = 3
 _LISTED = 4
 """From so many sentences on that are bare numbers, they are a list of guesses."""
 _QUESTION = re.compile(r"[?]\W*$")
@@ -123,6 +124,19 @@ def sentences(text: str, question: str = "") -> list[str]:
             parts.append(part)
     bare = sum(_STATES.search(part) is None for part in parts)
     return parts if bare < _LISTED else [part for part in parts if _STATES.search(part)]
+
+
+def is_copy(parts: Sequence[str], source: str) -> bool:
+    """Whether an answer of three or more sentences holds nothing but sentences of a source: a copy, not an answer."""
+    if len(parts) < _COPIED:
+        return False
+    folded = _folded_source(source)
+    return all(" ".join(part.split()).casefold() in folded for part in parts)
+
+
+@lru_cache(maxsize=64)
+def _folded_source(source: str) -> str:
+    return " ".join(_MARKUP.sub("", plain_text(source)).split()).casefold()
 
 
 @lru_cache(maxsize=4096)

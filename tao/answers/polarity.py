@@ -21,7 +21,7 @@ _ANSWER_IS = re.compile(
     r"(?P<say>(?i:yes|no)\b)(?=\W*$|[,.;:!])"
 )
 _NEGATION = re.compile(
-    r"\b(?:not(?!\sonly\b|\snecessarily\b)|no(?!\sdoubt\b)|never|none|neither|nor|cannot|fail(?:s|ed)?\sto|unlikely)\b|n't\b",
+    r"\b(?:not(?!\sonly\b|\snecessarily\b)|(?<!yes\sand\s)no(?!\sdoubt\b)|never|none|neither|nor|cannot|fail(?:s|ed)?\sto|unlikely)\b|n't\b",
     re.IGNORECASE,
 )
 _UP = re.compile(

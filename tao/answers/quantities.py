@@ -16,8 +16,10 @@ from typing import Final
 
 MAX_DIGITS: Final = 24
 
-_PLAIN = str.maketrans({"\u2212": "-", "\u2013": "-", "\u2012": "-", "\u2014": "-", "\u00a0": " ", "\u202f": " ",
-                        "\u2009": " ", "\u2019": "'", "\u2018": "'", "\u201c": '"', "\u201d": '"'})  # fmt: skip
+_PLAIN: Final = {
+    "\u2212": "-", "\u2013": "-", "\u2012": "-", "\u2014": "-", "\u00a0": " ", "\u202f": " ", "\u2009": " ",
+    "\u2019": "'", "\u2018": "'", "\u201c": '"', "\u201d": '"',
+}  # fmt: skip
 _SCALES: Final = {
     **dict.fromkeys(("k", "thousand", "thousands"), 3),
     **dict.fromkeys(("m", "mn", "mm", "mln", "million", "millions"), 6),
@@ -77,7 +79,10 @@ class Quantity:
 
 def plain_text(text: str) -> str:
     """One spelling of minus signs, quotes and spaces; same length."""
-    return text if text.isascii() else text.translate(_PLAIN)
+    if not text.isascii():
+        for sign, plain in _PLAIN.items():
+            text = text.replace(sign, plain)
+    return text
 
 
 def find_quantities(text: str, *, years: bool = False) -> list[Quantity]:
@@ -110,9 +115,9 @@ def _read(text: str, match: re.Match[str], years: bool) -> Quantity | None:
         if word and word[-1].rstrip(".").lower() in _NAMING:
             return None
     after = text[end : end + 1]
-    if len(digits) <= 2 and after in (".", ")", ":") and not unit and text[end + 1 : end + 2] in (" ", "\t"):
-        if not text[text.rfind("\n", 0, start) + 1 : start].strip():
-            return None  # "1. Commercial Airplanes"
+    marker = len(digits) <= 2 and after in (".", ")", ":") and not unit and text[end + 1 : end + 2] in (" ", "\t")
+    if marker and not text[text.rfind("\n", 0, start) + 1 : start].strip():
+        return None  # "1. Commercial Airplanes"
     negative, opened, currency = _marks(text, start)
     if close and not opened:
         unit = None

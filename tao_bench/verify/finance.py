@@ -130,14 +130,15 @@ class FinanceVerifier:
         if isinstance(target, Unanswerable):
             text = clean(response)
             return correct("", "refusal") if refuses(text) else failed(Status.WRONG, text[:200], "unwarranted_answer")
+        context = "\n".join(message.content for message in prompt.messages)
         if isinstance(target, TextGold):
-            return judge_text(response, target)
+            return judge_text(response, target, context=context)
         path = prompt.handles.get(self._handle)
         if path:
             cited = self._cited(response, target, Path(path))
             if cited is not None:
                 return cited
-        return judge_number(response, target, str(gold.get("question") or prompt.messages[-1].content))
+        return judge_number(response, target, str(gold.get("question") or prompt.messages[-1].content), context)
 
     def close(self) -> None:
         """Nothing to release."""

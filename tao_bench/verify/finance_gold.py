@@ -59,7 +59,6 @@ class TextGold:
         asked: The question without instructions for the case that it makes no sense.
         question_words: Stems of the question.
         words: Stems of the gold that the question does not give away (all of them where it gives all away).
-        subject: All stems of the gold.
         numbers: Figures of the gold.
         levels: Those that are no change (``by $229 million``): an answer may state other figures on the way to it.
         polarity: Yes or no where the gold says one.
@@ -74,7 +73,6 @@ class TextGold:
     asked: str
     question_words: frozenset[str]
     words: tuple[str, ...]
-    subject: tuple[str, ...]
     numbers: tuple[Quantity, ...]
     levels: tuple[Quantity, ...]
     polarity: Polarity
@@ -152,7 +150,6 @@ def read_text_gold(question: str, gold: str, offered: tuple[str, ...] = ()) -> T
         asked=asked,
         question_words=question_words,
         words=new_words or subject,
-        subject=subject,
         numbers=numbers,
         levels=tuple(number for number in numbers if not _is_change(plain, number)),
         polarity=polarity,

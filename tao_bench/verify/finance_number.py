@@ -13,7 +13,7 @@ from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
 
-from tao.answers.conclusion import announces, clean, sentences, without_documents
+from tao.answers.conclusion import announces, clean, is_copy, sentences, without_documents
 from tao.answers.expression import AnswerError, parse
 from tao.answers.quantities import Quantity, find_quantities, plain_text
 from tao.answers.question import Kind, Question
@@ -118,7 +118,9 @@ def read_number_gold(
 
 def _readings(number: Quantity, gold: NumberGold) -> Iterator[Decimal]:
     """The values in the gold's unit that a number may stand for; none where its own unit contradicts the gold's."""
-    if gold.kind == "amount":
+    if gold.value == 0:
+        yield number.value  # none of anything is none
+    elif gold.kind == "amount":
         if number.percent:
             return
         if number.power:
@@ -150,9 +152,10 @@ def agrees(number: Quantity, gold: NumberGold, sentence: str = "") -> bool:
     for value in _readings(number, gold):
         if abs(value - gold.value) <= gold.tolerance:
             return True
-        if abs(value + gold.value) <= gold.tolerance:
-            if gold.kind == "amount" or number.either or (value > 0 > gold.value and _DECLINE.search(sentence)):
-                return True
+        if abs(value + gold.value) <= gold.tolerance and (
+            gold.kind == "amount" or number.either or (value > 0 > gold.value and _DECLINE.search(sentence))
+        ):
+            return True
     return False
 
 
@@ -237,18 +240,21 @@ def zone(parts: Sequence[str], years: bool = False, announced: int = 2) -> list[
     return list(found.items())
 
 
-def judge_number(answer: str, gold: NumberGold, question: str = "") -> Verdict:
+def judge_number(answer: str, gold: NumberGold, question: str = "", context: str = "") -> Verdict:
     """Judge an answer's text against a numeric gold.
 
     Args:
         answer: The answer as given.
         gold: The number it must conclude with.
         question: The question; repeating it states nothing.
+        context: The whole prompt; an answer that only copies from it is none.
     """
     text = without_documents(clean(answer))
     parts = sentences(text, question)
     if not text.strip():
         return failed(Status.UNPARSABLE, "", "empty")
+    if context and is_copy(parts, context):
+        return failed(Status.WRONG, "", "copied")
     concluded = zone(parts, _like_year(gold.value))
     for index, numbers in concluded:
         if len(numbers) > MAX_NUMBERS or (gold.value == 0 and len(parts) > 1 and not _asserts(parts[index])):

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from tao.answers.conclusion import announces, clean, conclusion, sentences, without_documents
+from tao.answers.conclusion import announces, clean, conclusion, is_copy, sentences, without_documents
 from tao.answers.polarity import Polarity, explicit, inferred, negated, not_applicable
 from tao.answers.quantities import Quantity, find_quantities
 from tao.answers.refusal import apologises, refuses
@@ -29,14 +29,12 @@ class Thresholds:
         words: Share of the gold's own words (by weight) that a conclusion must hold.
         rescue: The same for an answer that also declines.
         on_topic: Share of the question's words in a sentence that yes or no is read from.
-        subject: Share of the gold's words in a sentence whose figures may contradict the gold's.
         numbers: Share of the gold's figures that are required where there are more than two.
     """
 
     words: float = 0.35
     rescue: float = 0.5
     on_topic: float = 0.3
-    subject: float = 0.2
     numbers: float = 0.5
 
 
@@ -60,18 +58,21 @@ _MOST = re.compile(
 )
 
 
-def judge_text(answer: str, gold: TextGold, thresholds: Thresholds = DEFAULT) -> Verdict:
+def judge_text(answer: str, gold: TextGold, thresholds: Thresholds = DEFAULT, context: str = "") -> Verdict:
     """Judge an answer's text against a free-text gold.
 
     Args:
         answer: The answer as given.
         gold: What it must say.
         thresholds: Where the rules draw their lines.
+        context: The whole prompt; an answer that only copies from it is none.
     """
     text = without_documents(clean(answer))
     parts = sentences(text, gold.question)
     if not parts:
         return failed(Status.UNPARSABLE, "", "no_statement" if answer.strip() else "empty")
+    if context and is_copy(parts, context):
+        return failed(Status.WRONG, "", "copied")
     zone = conclusion(parts, first=2, last=2, announced=2)
     order = _reading_order(parts, zone)
     wide = _with_lists(parts, zone)
@@ -98,13 +99,13 @@ def judge_text(answer: str, gold: TextGold, thresholds: Thresholds = DEFAULT) ->
     if gold.polarity:
         if answer_polarity(parts, order, gold, thresholds) != gold.polarity:
             return verdict(False, "polarity")
-        astray = bool(gold.numbers) and not share and contradicts([parts[i] for i in wide], gold, thresholds)
+        astray = bool(gold.numbers) and not share and contradicts(numbers, gold)
         return verdict(not astray, "figures" if astray else "polarity")
     if gold.negative:
         return verdict(any(_denies(parts[index], gold, thresholds) for index in zone), "none")
     if gold.asks_number:
         return verdict(share >= (1 if len(gold.numbers) <= 2 else thresholds.numbers), "figures")
-    if gold.numbers and not share and contradicts([parts[index] for index in wide], gold, thresholds):
+    if gold.numbers and not share and contradicts(numbers, gold):
         return verdict(False, "figures")
     if gold.numbers and share >= thresholds.numbers and held < thresholds.words:
         return verdict(True, "figures")
@@ -221,11 +222,6 @@ def _whole(number: Quantity) -> bool:
     return number.value == number.value.to_integral_value()
 
 
-def contradicts(parts: Sequence[str], gold: TextGold, thresholds: Thresholds = DEFAULT) -> bool:
-    """Whether a sentence on the gold's subject states figures of the gold's kind (the gold's own not being there)."""
-    for part in parts:
-        if recall(gold.subject, set(content(part))) < thresholds.subject:
-            continue
-        if any(_alike(each, level) for each in find_quantities(part) for level in gold.levels):
-            return True
-    return False
+def contradicts(found: Sequence[Quantity], gold: TextGold) -> bool:
+    """Whether figures of the gold's own kind are stated (the gold's own not being there)."""
+    return any(_alike(each, level) for each in found for level in gold.levels)
