@@ -208,4 +208,4 @@ def test_stems_meet_and_weights_are_fixed() -> None:
     assert stem("packaging") == stem("packaged") == stem("packages")
     assert stem("operations") == stem("operating")
     assert weight(stem("revenue")) < weight(stem("earplugs"))
-    assert content("The sales were flat") == content("no change in the sales")[:1] + [stem("sales")]
+    assert content("The sales were flat") == ["zero", stem("sales")]

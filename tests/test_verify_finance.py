@@ -77,8 +77,8 @@ def test_tolerance_is_one_unit_of_the_last_printed_place_or_a_fifth_of_a_percent
 @pytest.mark.parametrize(
     ("digits", "decimals", "tolerance"),
     [
-        ("1577.00", None, "1"), ("8.70", None, "0.1"), ("0.40", None, "0.05"), ("0.40", 2, "0.01"), ("24.26", 2, "0.01"),
-        ("0.02", 2, "0.005"), ("5", None, "0.5"), ("1800", None, "1"), ("0", None, "0.5"),
+        ("1577.00", None, "1"), ("8.70", None, "0.1"), ("0.40", None, "0.05"), ("0.40", 2, "0.01"),
+        ("24.26", 2, "0.01"), ("0.02", 2, "0.005"), ("5", None, "0.5"), ("1800", None, "1"), ("0", None, "0.5"),
     ],
 )  # fmt: skip
 def test_printed_tolerance(digits: str, decimals: int | None, tolerance: str) -> None:

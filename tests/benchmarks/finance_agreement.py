@@ -174,7 +174,7 @@ def split_table(rows: Sequence[Judged], items: dict[str, Item]) -> list[str]:
     return lines
 
 
-# -- gaming -------------------------------------------------------------------------------------------------------------
+# -- gaming ----------------------------------------------------------------------------------------------------------
 
 
 def gaming_table(rows: Sequence[Judged], items: dict[str, Item], verifier: FinanceVerifier) -> list[str]:
@@ -239,8 +239,8 @@ def render(source: Path) -> str:
         "Made by `python tests/benchmarks/finance_agreement.py --out results`, with the folder of third-party data in",
         f"`{VARIABLE}`. {len(rows)} answers of real models to {len(items)} questions ({golds} golds, "
         f"{sum(q.yes_no for q in asked)} of the",
-        f"questions ask yes or no), each judged by a person: {', '.join(_label_counts(rows))}. No model is called. Golds",
-        "are those of the question file; labels are used as published. Kappa is Cohen's, correct against not correct.",
+        f"questions ask yes or no), each judged by a person: {', '.join(_label_counts(rows))}. No model is",
+        "called. Golds are those of the question file; labels are used as published. Kappa is Cohen's, correct against not correct.",
         "",
         *table(rows, disputed),
         "",
