@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -155,8 +156,6 @@ class FinanceVerifier:
             return failed(Status.VERIFIER_ERROR, "", error.what)
         if answer.expression is None:
             return None
-        from decimal import Decimal
-
         value = Decimal(answer.value.numerator) / Decimal(answer.value.denominator)
         shown = f"{answer.text} = {canonical(answer.value)}"
         result = compare(Quantity(value), gold)

@@ -240,7 +240,8 @@ def render(source: Path) -> str:
         f"`{VARIABLE}`. {len(rows)} answers of real models to {len(items)} questions ({golds} golds, "
         f"{sum(q.yes_no for q in asked)} of the",
         f"questions ask yes or no), each judged by a person: {', '.join(_label_counts(rows))}. No model is",
-        "called. Golds are those of the question file; labels are used as published. Kappa is Cohen's, correct against not correct.",
+        "called. Golds are those of the question file; labels are used as published. Kappa is Cohen's, correct against",
+        "not correct; 95 % intervals from bootstrap draws of questions.",
         "",
         *table(rows, disputed),
         "",
