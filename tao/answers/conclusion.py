@@ -108,22 +108,38 @@ def sentences(text: str, question: str = "") -> list[str]:
         text: Cleaned text (`clean`), without documents (`without_documents`).
         question: The question that was asked.
     """
-    asked = _folded(question)
+    parts = [part for part in pieces(text) if states(part, question)]
+    return without_listed(parts)
+
+
+def pieces(text: str) -> list[str]:
+    """Split cleaned text at ends of sentences and lines."""
     parts: list[str] = []
     for line in text.split("\n"):
         start = 0
         for match in _END.finditer(line):
             if line[match.start()] == "." and _ABBREVIATION.search(line, max(0, match.start() - 12), match.start() + 1):
                 continue
-            part = line[start : match.end()].strip()
-            start = match.end()
-            if part and _states(part, asked):
+            if part := line[start : match.end()].strip():
                 parts.append(part)
-        part = line[start:].strip()
-        if part and _states(part, asked):
+            start = match.end()
+        if part := line[start:].strip():
             parts.append(part)
+    return parts
+
+
+def without_listed(parts: list[str]) -> list[str]:
+    """Leave out numbers without a word where there are so many of them that they are a list of guesses."""
     bare = sum(_STATES.search(part) is None for part in parts)
     return parts if bare < _LISTED else [part for part in parts if _STATES.search(part)]
+
+
+def states(part: str, question: str = "") -> bool:
+    """Whether a piece says something: no row of figures, no question, no repetition of the question asked."""
+    if len(part) > MAX_SENTENCE or ("?" in part[-4:] and _QUESTION.search(part)) or is_table_row(part):
+        return False
+    asked = _folded(question)
+    return not (15 < len(part) <= len(asked) and " ".join(part.split()).casefold() in asked)
 
 
 def is_copy(parts: Sequence[str], source: str) -> bool:
@@ -142,12 +158,6 @@ def _folded_source(source: str) -> str:
 @lru_cache(maxsize=4096)
 def _folded(text: str) -> str:
     return " ".join(plain_text(text).split()).casefold()
-
-
-def _states(part: str, asked: str) -> bool:
-    if len(part) > MAX_SENTENCE or ("?" in part[-4:] and _QUESTION.search(part)) or is_table_row(part):
-        return False
-    return not (15 < len(part) <= len(asked) and " ".join(part.split()).casefold() in asked)
 
 
 def announces(sentence: str) -> bool:

@@ -13,7 +13,7 @@ from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
 
-from tao.answers.conclusion import announces, clean, is_copy, sentences, without_documents
+from tao.answers.conclusion import announces, clean, is_copy, pieces, states, without_documents, without_listed
 from tao.answers.expression import AnswerError, parse
 from tao.answers.quantities import Quantity, find_quantities, plain_text
 from tao.answers.question import Kind, Question
@@ -34,6 +34,7 @@ _DATED = re.compile(
     r"\b(?:in|of|since|by|from|to|until|and|for|during|fiscal|fy|years?|ended|end|[a-z]{3,9}\.?\s\d{1,2},)\s$",
     re.IGNORECASE,
 )
+_DIGIT = re.compile(r"\d")
 _WORD = re.compile(r"[A-Za-z]{2}")
 _NIL = re.compile(r"\b(?:zero|nil|none)\b", re.IGNORECASE)
 _NUMERIC_TEXT = re.compile(
@@ -210,23 +211,30 @@ def stated(sentence: str, years: bool = False) -> list[Quantity]:
     return numbers if len(numbers) < 2 or _WORD.search(tail) else []  # numbers in a row state nothing
 
 
-def zone(parts: Sequence[str], years: bool = False, announced: int = 2) -> list[tuple[int, list[Quantity]]]:
+def zone(
+    parts: Sequence[str], question: str = "", years: bool = False, announced: int = 2
+) -> list[tuple[int, list[Quantity]]]:
     """Sentences that conclude with a number, each with its numbers: the last, the first, the last that announce one.
 
     Args:
-        parts: The sentences.
+        parts: The answer's pieces; those that state nothing are passed over.
+        question: The question; repeating it states nothing.
         years: See `stated`.
         announced: How many of the last sentences that announce a result count.
 
     Returns:
         Index of the sentence and its numbers, the most conclusive first.
     """
+
+    def said(part: str) -> list[Quantity]:
+        return stated(part, years) if _DIGIT.search(part) and states(part, question) else []
+
     found: dict[int, list[Quantity]] = {}
     cues = 0
     for index in range(len(parts) - 1, -1, -1):
         last = not found
         cue = cues < announced and announces(parts[index])
-        if (last or cue) and (numbers := stated(parts[index], years)):
+        if (last or cue) and (numbers := said(parts[index])):
             found[index] = numbers
             cues += cue
         if cues >= announced:
@@ -234,7 +242,7 @@ def zone(parts: Sequence[str], years: bool = False, announced: int = 2) -> list[
     for index, part in enumerate(parts):
         if index in found:
             break
-        if numbers := stated(part, years):
+        if numbers := said(part):
             found[index] = numbers
             break
     return list(found.items())
@@ -250,12 +258,12 @@ def judge_number(answer: str, gold: NumberGold, question: str = "", context: str
         context: The whole prompt; an answer that only copies from it is none.
     """
     text = without_documents(clean(answer))
-    parts = sentences(text, question)
+    parts = without_listed(pieces(text))
     if not text.strip():
         return failed(Status.UNPARSABLE, "", "empty")
     if context and is_copy(parts, context):
         return failed(Status.WRONG, "", "copied")
-    concluded = zone(parts, _like_year(gold.value))
+    concluded = zone(parts, question, _like_year(gold.value))
     for index, numbers in concluded:
         if len(numbers) > MAX_NUMBERS or (gold.value == 0 and len(parts) > 1 and not _asserts(parts[index])):
             continue
