@@ -285,13 +285,13 @@ def _tasks(options: argparse.Namespace) -> int:
     from tao_bench.task import read_spec
 
     if options.action == "list":
-        for name, folder in sorted(task_dirs(options.tasks).items()):
+        for _, folder in sorted(task_dirs(options.tasks).items()):
             spec = read_spec(folder)
             hub = spec.hub is not None and not spec.hub.lacks
             needs = f"  [needs {spec.needs}{' or the hub' if hub else ''}]" if spec.needs else ""
-            print(f"{name}@{spec.version}  {spec.description}{needs}")
+            print(f"{spec.name}@{spec.version}  {spec.description}{needs}")
             for variant, one in spec.variants.items():
-                print(f"  {name}:{variant}  {one.description}")
+                print(f"  {spec.name}:{variant}  {one.description}")
         return 0
     if not options.task:
         raise InputError("which task?", "tao-bench tasks show", "`tao-bench tasks list` names them all")
