@@ -69,6 +69,8 @@ def numeric_gold(gold: Any, question: str) -> NumericGold | None:
     if gold.get("kind") != "number" or (number := parse_number(str(gold.get("answer", "")))) is None:
         return None
     digits = re.sub(r"[^0-9.]", "", str(gold["answer"])) or "0"
+    if "." in digits:  # $4.60 is 4.6 with money's two decimals, not a claim of two
+        digits = digits.rstrip("0").rstrip(".") or "0"
     is_amount = number.currency or _MONEY.search(question) is not None
     unit = "percent" if number.percent else "amount" if is_amount else "ratio"
     return NumericGold(number.value, printed_tolerance(digits), unit, False)

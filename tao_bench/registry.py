@@ -139,6 +139,14 @@ def make_verifier(spec: TaskSpec, data: Path) -> Verifier:
         from tao_bench.verify.number import NumberVerifier
 
         return NumberVerifier(**spec.verifier_options)
+    if spec.verifier == "finance":
+        from tao_bench.verify.finance import FinanceVerifier
+
+        return FinanceVerifier(**spec.verifier_options)
+    if spec.verifier == "judge":
+        from tao_bench.verify.judge import JudgeVerifier
+
+        return JudgeVerifier(**spec.verifier_options)
     if spec.verifier == "tatqa":
         from tao_bench.verify.tatqa import TatqaVerifier
 
@@ -147,7 +155,7 @@ def make_verifier(spec: TaskSpec, data: Path) -> Verifier:
         from tao_bench.verify.finqa import FinqaVerifier
 
         return FinqaVerifier(**spec.verifier_options)
-    known = ["finqa", "number", "sql", "tatqa"]
+    known = ["finance", "finqa", "judge", "number", "sql", "tatqa"]
     raise InputError(
         f"unknown verifier {spec.verifier!r}{suggest(spec.verifier, known)}",
         f"task {spec.name}",
