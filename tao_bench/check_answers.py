@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 BEYOND = 3
 """A value this many tolerances off is beyond the printed precision, whichever way it is rounded."""
+EVIDENCE_LINES = 4
+"""A prompt of fewer lines holds a question and no evidence that could be dumped around a number."""
 _CITED = re.compile(r"\[([^\[\]]+)\]")
 _MONEY = re.compile(r"[$€£]|\b(?:usd|eur|gbp|dollars?|thousands?|millions?|billions?)\b", re.IGNORECASE)
 _YES_NO = re.compile(r"\s*(yes|no)\b", re.IGNORECASE)
@@ -155,7 +157,7 @@ def mutants(prompt: Prompt, label: Label) -> Iterator[tuple[str, str, bool]]:
             for kind, answer, value in _neighbours(label.target, document):
                 yield kind, answer, near(value)
     lines = [line for line in text.splitlines() if line.strip()]
-    if len(lines) > 2:
+    if len(lines) >= EVIDENCE_LINES:
         middle = len(lines) // 2
         yield "right number inside an evidence dump", "\n".join([*lines[:middle], right, *lines[middle:]]), False
     typed = [spell(number.value, Fraction(1, 1000)) for number in find_numbers(text)]
