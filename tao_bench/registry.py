@@ -29,7 +29,7 @@ from tao.meaning import Interpreter
 from tao.prompts import Prompt, read_prompts
 from tao.stage import digest, file_digest
 from tao_bench.digest import SHORT, code_digest, tree_digest
-from tao_bench.task import LABELLED_SPLITS, Item, Split, TaskSpec, read_items, read_labels, read_spec, suggest
+from tao_bench.task import ABOUT, LABELLED_SPLITS, Item, Split, TaskSpec, read_items, read_labels, read_spec, suggest
 from tao_bench.verify.verdict import Verifier
 
 NOT_DATA = ("README.md", "fixtures.jsonl", "__pycache__", "mutants.jsonl", "disputed.txt")
@@ -37,9 +37,6 @@ NOT_DATA = ("README.md", "fixtures.jsonl", "__pycache__", "mutants.jsonl", "disp
 
 MANIFEST = "manifest.json"
 """Made with the data: the hash of every file, so that no later reader has to open labels to name them."""
-
-ABOUT = "about.json"
-"""Optional, by the generator: how the prompts were made, as printed by `tao-bench check` and `tasks show`."""
 
 CACHE_VARIABLE = "TAO_BENCH_CACHE"
 EXTRA_VARIABLE = "TAO_BENCH_TASKS"

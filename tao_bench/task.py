@@ -29,6 +29,8 @@ from tao.prompts import Prompt, _parse_prompt, read_jsonl
 Split = Literal["pool", "train", "dev", "test"]
 LABELLED_SPLITS: tuple[Split, ...] = ("train", "dev", "test")
 ITEM_FIELDS = ("cluster", "level")
+ABOUT = "about.json"
+"""Optional, by the generator: how the prompts were made, as printed by `tao-bench check` and `tasks show`."""
 
 
 class Limits(BaseModel):

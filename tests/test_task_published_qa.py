@@ -365,7 +365,7 @@ needs_data = pytest.mark.skipif(
 
 
 @needs_data
-@pytest.mark.parametrize("name", SETS[1:])
+@pytest.mark.parametrize("name", SETS)
 def test_published_files_pass_the_check(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(f"TAO_BENCH_{name.upper()}", str(Path(SHARED) / name))
     assert [finding for finding in check_task(load_task(name), sample=40) if not finding.ok] == []

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tao.errors import InputError
-from tao_bench.registry import ABOUT
-from tao_bench.task import LABELLED_SPLITS, Split
+from tao_bench.task import ABOUT, LABELLED_SPLITS, Split
 
 SPLITS: tuple[Split, ...] = ("pool", *LABELLED_SPLITS)
 ALL: tuple[Split, ...] = ("pool", "test", "train", "dev")
