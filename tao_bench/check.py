@@ -201,8 +201,11 @@ def check_overlap(prompts: Mapping[str, Sequence[Prompt]]) -> Finding:
     return _finding("splits do not overlap", faults, total, "split by cluster in the generator, then drop repeats")
 
 
-def check_answer_in_prompt(pairs: Sequence[tuple[Prompt, str]]) -> Finding:
-    """No target occurs verbatim in its own prompt."""
+def check_answer_in_prompt(pairs: Sequence[tuple[Prompt, str]], extractive: bool = False) -> Finding:
+    """No target occurs verbatim in its own prompt, unless the task declares that answers are copied out of it."""
+    if extractive:
+        held = sum(target in "\n".join(m.content for m in prompt.messages) for prompt, target in pairs)
+        return Finding("prompts do not hold answers", True, f"extractive: {held} of {len(pairs)} prompts hold theirs")
     faults = [p.id for p, target in pairs if target.strip() and target in "\n".join(m.content for m in p.messages)]
     return _finding("prompts do not hold answers", faults, f"{len(pairs)} prompts", "take the answer out of the prompt")
 
@@ -277,7 +280,9 @@ def check_task(task: Task, sample: int | None = None, survivors: Path | None = N
     findings.extend(check_lengths(counting(), everything, targets, limits.max_prompt_tok, limits.max_new_tok))
     findings.append(check_overlap(prompts))
     findings.append(
-        check_answer_in_prompt([(prompt, targets[prompt.id]) for prompt in everything if prompt.id in targets])
+        check_answer_in_prompt(
+            [(prompt, targets[prompt.id]) for prompt in everything if prompt.id in targets], task.spec.extractive
+        )
     )
     return findings
 
@@ -334,5 +339,7 @@ def run_check(
             print(f"{name}: RED\n{error}")
             green = False
             continue
-        green = print_findings(f"{task.version_name} ({task.hash})", check_task(task, sample, survivors)) and green
+        about = "; ".join(f"{key}: {value}" for key, value in task.about().items())
+        title = f"{task.version_name} ({task.hash})" + (f"\n{about}" if about else "")
+        green = print_findings(title, check_task(task, sample, survivors)) and green
     return 0 if green else 1

@@ -125,7 +125,8 @@ def build_parser() -> argparse.ArgumentParser:
         "tasks", help="list tasks, or show one", epilog="example: tao-bench tasks show warehouse_sql"
     )
     tasks.add_argument("action", choices=["list", "show"])
-    tasks.add_argument("task", nargs="?", help="task to show")
+    tasks.add_argument("task", nargs="?", help="task to show, or a variant of it (financebench:single_store)")
+    tasks.add_argument("--data", action="append", default=[], metavar="[VARIABLE=]DIR", help="external data it needs")
     _folders(tasks)
 
     gate = verbs.add_parser(
@@ -179,7 +180,7 @@ def build_parser() -> argparse.ArgumentParser:
     check.add_argument("names", nargs="*", metavar="TASK", help="default: all that can be found")
     check.add_argument("--sample", type=int, metavar="N", help="judge at most N items of each split")
     check.add_argument("--survivors", type=Path, metavar="FILE", help="write mutants its data cannot tell apart")
-    check.add_argument("--data", action="append", default=[], metavar="VARIABLE=DIR", help="external data it needs")
+    check.add_argument("--data", action="append", default=[], metavar="[VARIABLE=]DIR", help="external data it needs")
     _folders(check)
 
     grade = verbs.add_parser(
@@ -297,6 +298,19 @@ def set_data(given: Sequence[str], needed: Sequence[str]) -> None:
         os.environ[variable] = str(Path(folder).resolve())
 
 
+def needed_data(names: Sequence[str], extra: Sequence[Path]) -> list[str]:
+    """Variables that tasks need, by name and each once.
+
+    Raises:
+        InputError: Unknown task.
+    """
+    from tao_bench.registry import task_folder
+    from tao_bench.task import read_spec
+
+    needs = [read_spec(task_folder(name, extra)).needs for name in names]
+    return [variable for variable in dict.fromkeys(needs) if variable]
+
+
 def _tasks(options: argparse.Namespace) -> int:
     from tao_bench.registry import load_task, task_dirs
     from tao_bench.task import read_spec
@@ -304,13 +318,19 @@ def _tasks(options: argparse.Namespace) -> int:
     if options.action == "list":
         for _, folder in sorted(task_dirs(options.tasks).items()):
             spec = read_spec(folder)
-            needs = f"  [needs {spec.needs}]" if spec.needs else ""
+            hub = spec.hub is not None and not spec.hub.lacks
+            needs = f"  [needs {spec.needs}{' or the hub' if hub else ''}]" if spec.needs else ""
             print(f"{spec.name}@{spec.version}  {spec.description}{needs}")
+            for variant, one in spec.variants.items():
+                print(f"  {spec.name}:{variant}  {one.description}")
         return 0
     if not options.task:
         raise InputError("which task?", "tao-bench tasks show", "`tao-bench tasks list` names them all")
+    set_data(options.data, needed_data([options.task], options.tasks))
     task = load_task(options.task, options.tasks)
     print(f"{task.version_name}: {task.spec.description}\nlicence: {task.spec.licence}\ndata: {task.data}")
+    for key, value in task.about().items():
+        print(f"{key}: {value}")
     print(f"answer: {task.spec.answer}, verifier: {task.spec.verifier}, limits: {task.spec.limits.model_dump()}")
     print(f"pool: {len(task.pool())} prompts without labels")
     for split in ("train", "dev", "test"):
@@ -319,7 +339,7 @@ def _tasks(options: argparse.Namespace) -> int:
         print(
             f"{split}: {len(items)} items in {len({i.cluster for i in items})} clusters ({task.spec.cluster}); {levels}"
         )
-    example = task.items("dev")[0].prompt
+    example = next((item.prompt for item in task.items("dev")), None) or task.pool()[0]
     print(
         "\nan example prompt:\n" + "\n".join(f"  {line}" for m in example.messages for line in m.content.splitlines())
     )
@@ -341,11 +361,8 @@ def _report(options: argparse.Namespace) -> int:
 
 def _grade(options: argparse.Namespace) -> int:
     from tao_bench.grade import run_grade
-    from tao_bench.registry import task_folder
-    from tao_bench.task import read_spec
 
-    needs = read_spec(task_folder(options.task, options.tasks)).needs
-    set_data(options.data, [needs] if needs else [])
+    set_data(options.data, needed_data([options.task], options.tasks))
     return run_grade(
         options.task, options.answers, options.out, split=options.split, dialect=options.answers_dialect,
         policy=options.policy, extra=options.tasks,
@@ -392,7 +409,7 @@ def _dispatch(options: argparse.Namespace) -> int:
     if options.verb == "check":
         from tao_bench.check import run_check
 
-        set_data(options.data, [])
+        set_data(options.data, needed_data(options.names, options.tasks))
         return run_check(options.names, options.sample, options.tasks, options.survivors)
     if options.verb == "bench":
         from tao_bench.bench import run_bench

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 NAMED = 5
 """Dropped rows and missing items that are named; the rest is counted."""
+WITH_POLICY = ("sql", "tatqa", "finqa")
+"""Verifiers that can judge by the published rule instead of ours."""
 MAX_ANSWER_CHARS = 1_000_000
 """A longer answer is not judged: no model's answer is a book, and no verifier promises to read one in time."""
 ANSWER_FIELDS = ("answer", "model_answer")
@@ -276,8 +278,9 @@ def run_grade(
     from tao_bench.registry import load_task
 
     task = load_task(name, extra)
-    if policy and task.spec.verifier != "sql":
-        raise InputError("only SQL results have a rule of comparison", f"--policy {policy}", f"leave it out: {name}")
+    if policy and task.spec.verifier not in WITH_POLICY:
+        what = f"verifier {task.spec.verifier} has one rule of comparison"
+        raise InputError(what, f"--policy {policy}", f"leave it out: {name}")
     if policy:
         options = {**task.spec.verifier_options, "policy": policy}
         task = replace(task, spec=task.spec.model_copy(update={"verifier_options": options}))
