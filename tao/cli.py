@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tao.errors import InputError
+from tao.training.objectives import listing
 
 if TYPE_CHECKING:
     from tao.loop import Progress
@@ -35,7 +36,9 @@ pool.jsonl, one prompt a line (any other column is refused: labels have no place
 
 handles name what an answer is tried on, relative to the file: a database instance for SQL ("database",
 "database_2"), a document for numbers ("document").
-"""
+
+objectives (recipe: objective), all weights or adapters (recipe: lora: {r: 16, alpha: 32, target: all-linear}):
+""" + listing()
 TUNE_EXAMPLE = """\
 example:
   tao tune --model tao_bench/reference/model --prompts pool.jsonl --answers sql --out runs/mine \\
