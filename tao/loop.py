@@ -38,6 +38,7 @@ from tao.scoring.alarms import alarms
 from tao.scoring.score import ScoredRound, handles_digest, score
 from tao.scoring.stats import RoundStats
 from tao.stage import digest, folder_digest
+from tao.training import lora
 from tao.training import settings as training
 from tao.training.settings import TrainReport
 from tao.training.stage import entry, figures, train_round
@@ -85,6 +86,8 @@ def tune(
     Raises:
         InputError: Unusable model or prompts, `out` holds another run, or training diverged.
     """
+    if recipe.lora:
+        lora.require()
     # More rounds of the same run are no other run: they go on where it ended.
     asked = recipe.model_dump(mode="json", exclude={"rounds"})
     made_from = {

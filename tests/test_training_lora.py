@@ -116,15 +116,21 @@ def test_a_round_of_adapters_leaves_a_plain_checkpoint_twice_the_same(tiny_model
 
 
 def test_bad_adapters_and_a_missing_library_are_one_clear_error(
-    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import sys
 
+    from tao.answers.interpreter import NumberInterpreter
+    from tao.loop import tune
+    from tao.recipe import make_recipe
     from tao.training.engine import load
 
     for fields in ({"r": 0}, {"alpha": 0.0}, {"target": "q_proj"}):
         with pytest.raises(InputError, match="lora"):
             Lora(**fields)  # type: ignore[arg-type]
     monkeypatch.setitem(sys.modules, "peft", None)
-    with pytest.raises(InputError, match="needs peft"):
+    with pytest.raises(InputError, match="need the library peft"):
         attach(load(tiny_model)[0], Lora(), seed=0)
+    with pytest.raises(InputError, match="need the library peft"):  # before a sample is drawn
+        tune(tiny_model, [prompt("p", "q")], NumberInterpreter(), make_recipe({"lora": {"r": 4}}), tmp_path / "run")
+    assert not (tmp_path / "run").exists()

@@ -6,6 +6,7 @@ standard checkpoint: sampler, votes and deployment never meet an adapter.
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -39,18 +40,30 @@ class Lora:
             raise InputError(f"unknown target {self.target!r}", "lora", f"use one of {', '.join(TARGETS)}")
 
 
+def require() -> None:
+    """Refuse adapters where they cannot be trained, before anything is spent.
+
+    Raises:
+        InputError: peft is not installed.
+    """
+    try:
+        available = importlib.util.find_spec("peft") is not None
+    except ValueError:  # it was switched off in this process
+        available = False
+    if not available:
+        raise InputError("adapters need the library peft", "lora", "pip install 'tao-bench[lora]'")
+
+
 def attach(model: Any, lora: Lora, seed: int) -> Any:
     """The model with fresh adapters; everything else is frozen. Outputs are unchanged until the first step (B = 0).
 
     Raises:
         InputError: peft is not installed, or the model lacks the matrices.
     """
+    require()
     import torch
+    from peft import LoraConfig, get_peft_model
 
-    try:
-        from peft import LoraConfig, get_peft_model
-    except ImportError as error:
-        raise InputError("LoRA needs peft", "lora", "pip install 'tao-bench[lora]'") from error
     torch.manual_seed(seed)  # A is drawn at random; callers run inside `isolated`
     config = LoraConfig(
         r=lora.r,
