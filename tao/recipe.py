@@ -222,7 +222,8 @@ def make_recipe(fields: Mapping[str, Any], where: str = "recipe") -> Recipe:
         for fault in error.errors():
             name = ".".join(str(part) for part in fault["loc"])
             if fault["type"] == "extra_forbidden":
-                close = difflib.get_close_matches(name, list(Recipe.model_fields), n=1, cutoff=0.5)
+                known = [*Recipe.model_fields, *(f"lora.{field}" for field in LoraFields.model_fields)]
+                close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
                 faults.append(f"unknown field {name!r}" + (f" (did you mean {close[0]!r}?)" if close else ""))
             else:
                 message = fault["msg"].removeprefix("Value error, ")

@@ -235,6 +235,7 @@ def test_rft_runs_through_the_same_loop(base: Path, tmp_path: Path) -> None:
     ("fields", "message"),
     [
         ({"round": 3}, "unknown field 'round' \\(did you mean 'rounds'\\?\\)"),
+        ({"lora": {"rank": 3}}, "unknown field 'lora.rank' \\(did you mean 'lora.r'\\?\\)"),
         ({"samples": 1}, "samples"),
         ({"mix": {"few_shot": 1}}, "'few_shot' is none of direct"),
         ({"mix": {}}, "at least one strategy"),
