@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tao.errors import InputError
+from tao.training.objectives import listing
 
 if TYPE_CHECKING:
     from tao.loop import Progress
@@ -44,7 +45,9 @@ replace the old: only if no alarm goes off.
 
 handles name what an answer is tried on, relative to the file: a database instance for SQL ("database",
 "database_2"), a document for numbers ("document").
-"""
+
+objectives (recipe: objective), all weights or adapters (recipe: lora: {r: 16, alpha: 32, target: all-linear}):
+""" + listing()
 PROMPTS_HELP = """\
 Reads a usage log and says which prompts it yields, what was skipped and why (with the first lines of each kind), and
 which columns were not read: answers, scores and people in a log never become part of a prompt.

@@ -38,9 +38,11 @@ from tao.scoring.alarms import alarms
 from tao.scoring.score import ScoredRound, handles_digest, score
 from tao.scoring.signals import Weighed, distinct_answers, load_signals, signals_digest
 from tao.scoring.stats import RoundStats
-from tao.stage import digest, folder_digest, write_atomic
+from tao.stage import digest, folder_digest
+from tao.training import lora
 from tao.training import settings as training
-from tao.training.settings import TrainReport, device_flop, model_flop
+from tao.training.settings import TrainReport
+from tao.training.stage import entry, figures, train_round
 
 Progress = Callable[[str, int, int], None]
 """Called with the stage's name, what is done of it and how much there is."""
@@ -83,9 +85,11 @@ def tune(
         progress: See `Progress`.
 
     Raises:
-        InputError: Unusable model or prompts, or `out` holds another run.
+        InputError: Unusable model or prompts, `out` holds another run, or training diverged.
     """
     signals = load_signals(recipe.signals)
+    if recipe.lora:
+        lora.require()
     # More rounds of the same run are no other run: they go on where it ended.
     asked = recipe.model_dump(mode="json", exclude={"rounds"})
     made_from = {
@@ -133,6 +137,9 @@ def tune(
                 break
             continue  # this part of the pool had nothing to say; the next may
         good, current = current, done.checkpoint
+        if "kl_base_step" in done.training:
+            stopped = "kl_base"
+            break
     result = TuneResult(current, stopped, tuple(rounds), run.ledger.tuning_flop())
     write_result(out, result)
     return result
@@ -177,12 +184,15 @@ def _round(run: _Run, number: int, current: Path, history: Sequence[RoundStats])
         finished = Round(number, None, stats, found, {}), None
         if not found and _has_signal(scored, run.recipe):
             report = _train(run, number, current, scored, folder)
-            finished = Round(number, report.checkpoint, stats, found, _figures(report)), _entry(run, number, report)
+            finished = (
+                Round(number, report.checkpoint, stats, found, figures(report)),
+                entry(report, run.recipe.objective, number, run.shape),
+            )
         write_round(folder, made_from, *finished)
         (folder / "training.inflight").unlink(missing_ok=True)
-    done, entry = finished
-    if entry is not None:
-        run.ledger.charge(entry)
+    done, cost = finished
+    if cost is not None:
+        run.ledger.charge(cost)
     return done
 
 
@@ -235,47 +245,23 @@ def _has_signal(scored: ScoredRound, recipe: Recipe) -> bool:
 
 
 def _train(run: _Run, number: int, current: Path, scored: ScoredRound, folder: Path) -> TrainReport:
-    """One training stage; how often it was begun is on disk, so that killed attempts are charged as lost."""
-    from tao.training.policy_gradient import train_policy_gradient
-    from tao.training.rft import train_rft
-
-    inflight = folder / "training.inflight"
-    lost = int(inflight.read_text(encoding="utf-8")) if inflight.exists() else 0
-    write_atomic(inflight, f"{lost + 1}\n")
-    optim, objective, out = run.recipe.optim(), run.recipe.loss(), folder / "checkpoint"
-    seed = int(digest([run.seed, number, "train"]), 16) % 2**31
+    rounds = [scored]
+    if run.recipe.restart:
+        earlier = [run.out / f"round-{past}" / "samples.jsonl" for past in range(number)]
+        rounds = [*(_scored(run, past, samples) for past, samples in enumerate(earlier)), scored]
     with _timed(run, "train", number):
-        if objective is None:
-            keep, rounds = run.recipe.per_prompt, [scored]
-            if run.recipe.restart:
-                earlier = [run.out / f"round-{past}" / "samples.jsonl" for past in range(number)]
-                rounds = [*(_scored(run, past, samples) for past, samples in enumerate(earlier)), scored]
-            start = run.start if run.recipe.restart else current
-            report = train_rft(start, rounds, optim, out, seed=seed, per_prompt=keep, progress=run.progress)
-        else:
-            report = train_policy_gradient(current, scored, objective, optim, out, seed=seed, progress=run.progress)
-    for attempt in range(1, lost + 1):
-        # How far it came is unknown; more than all of it it cannot have cost.
-        cost = device_flop(report, run.shape)
-        run.ledger.charge_lost(Entry("train", number, f"attempt {attempt}", device_flop=cost))
-    return report
-
-
-def _figures(report: TrainReport) -> dict[str, float]:
-    skipped = {f"skipped_{why}": float(count) for why, count in sorted(report.skipped.items())}
-    counts = {"steps": float(report.steps), "rows": float(report.rows), "samples": float(report.samples)}
-    return {**counts, **skipped, **report.metrics}
-
-
-def _entry(run: _Run, number: int, report: TrainReport) -> Entry:
-    return Entry(
-        "train",
-        number,
-        run.recipe.objective,
-        model_flop=model_flop(report, run.shape),
-        device_flop=device_flop(report, run.shape),
-        train_tok=report.trained.seq_tok,
-    )
+        return train_round(
+            run.recipe,
+            run.start,
+            current,
+            rounds,
+            folder,
+            number=number,
+            seed=int(digest([run.seed, number, "train"]), 16) % 2**31,
+            ledger=run.ledger,
+            shape=run.shape,
+            progress=run.progress,
+        )
 
 
 @contextmanager

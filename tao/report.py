@@ -19,6 +19,7 @@ STOPPED = {
     "rounds": "all rounds done",
     "budget": "the next round would exceed the budget",
     "alarm": "an alarm went off; the model before is kept",
+    "kl_base": "the cap on the drift from the first model is reached",
     "no_signal": "nothing left to train on: every prompt abstains or agrees",
 }
 CHAR_PER_TOK = 3.0

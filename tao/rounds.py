@@ -43,7 +43,8 @@ class TuneResult:
 
     Attributes:
         checkpoint: The model to deploy: the last good round's, or the starting model.
-        stopped: ``rounds`` (all done), ``budget``, ``alarm`` or ``no_signal`` (nothing to train on).
+        stopped: ``rounds`` (all done), ``budget``, ``alarm``, ``kl_base`` (the cap on the drift from the first model
+            was reached) or ``no_signal`` (nothing to train on).
         rounds: The rounds, including one that only raised an alarm.
         tuning_flop: Model FLOPs charged so far, all stages.
     """
