@@ -89,11 +89,15 @@ class Task:
 
 
 def make_interpreter(answer: str) -> Interpreter:
-    """The label-free interpreter of an answer form (``sql`` or ``number``)."""
+    """The label-free interpreter of an answer form (``sql``, ``number`` or ``filing``)."""
     if answer == "sql":
         from tao.sql.interpreter import SqlInterpreter
 
         return SqlInterpreter()
+    if answer == "filing":
+        from tao.answers.filing_interpreter import FilingInterpreter
+
+        return FilingInterpreter()
     from tao.answers.interpreter import NumberInterpreter
 
     return NumberInterpreter()
@@ -113,7 +117,11 @@ def make_verifier(spec: TaskSpec, data: Path) -> Verifier:
         from tao_bench.verify.number import NumberVerifier
 
         return NumberVerifier(**spec.verifier_options)
-    known = ["number", "sql"]
+    if spec.verifier == "filing":
+        from tao_bench.verify.filing import FilingVerifier
+
+        return FilingVerifier(**spec.verifier_options)
+    known = ["filing", "number", "sql"]
     raise InputError(
         f"unknown verifier {spec.verifier!r}{suggest(spec.verifier, known)}",
         f"task {spec.name}",

@@ -47,7 +47,7 @@ class TaskSpec(BaseModel):
     version: int = Field(ge=1)
     description: str
     licence: str
-    answer: Literal["sql", "number"]
+    answer: Literal["sql", "number", "filing"]
     """Answer form: names the interpreter (label-free meaning) and the exploring formats."""
     seed: int = 0
     verifier: str
