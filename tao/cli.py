@@ -34,7 +34,7 @@ pool.jsonl, one prompt a line (any other column is refused: labels have no place
    "context": ["stall (stall_id INT, name STRING)"], "handles": {"database": "instances/market.json"}}
 
 handles name what an answer is tried on, relative to the file: a database instance for SQL ("database",
-"database_2"), a document for numbers ("document").
+"database_2"), a document for numbers and filings ("document").
 """
 TUNE_EXAMPLE = """\
 example:
@@ -61,7 +61,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     tune.add_argument("--model", type=Path, required=True, metavar="DIR", help="transformers checkpoint to start from")
     tune.add_argument("--prompts", type=Path, required=True, metavar="FILE", help="the pool, JSONL (see above)")
-    tune.add_argument("--answers", choices=["sql", "number"], required=True, help="what an answer is")
+    tune.add_argument("--answers", choices=["sql", "number", "filing"], required=True, help="what an answer is")
     tune.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the run; resumed if it exists")
     tune.add_argument("--recipe", type=Path, metavar="FILE", help="YAML: fields that differ from the defaults")
     tune.add_argument("--samples", type=int, metavar="N", help="samples per prompt and round, instead of the recipe's")
@@ -110,6 +110,10 @@ def _interpreter(answers: str) -> Interpreter:
         from tao.sql.interpreter import SqlInterpreter
 
         return SqlInterpreter()
+    if answers == "filing":
+        from tao.answers.filing_interpreter import FilingInterpreter
+
+        return FilingInterpreter()
     from tao.answers.interpreter import NumberInterpreter
 
     return NumberInterpreter()
