@@ -198,10 +198,20 @@ def check_overlap(prompts: Mapping[str, Sequence[Prompt]]) -> Finding:
     return _finding("splits do not overlap", faults, total, "split by cluster in the generator, then drop repeats")
 
 
-def check_answer_in_prompt(pairs: Sequence[tuple[Prompt, str]]) -> Finding:
-    """No target occurs verbatim in its own prompt."""
-    faults = [p.id for p, target in pairs if target.strip() and target in "\n".join(m.content for m in p.messages)]
-    return _finding("prompts do not hold answers", faults, f"{len(pairs)} prompts", "take the answer out of the prompt")
+CLOSED_FORMS = ("yes_no", "choice", "unanswerable")
+"""Forms of golds whose answer is one of few that the prompt itself names; the chance floor covers them."""
+
+
+def check_answer_in_prompt(pairs: Sequence[tuple[Prompt, Label]]) -> Finding:
+    """No target occurs verbatim in its own prompt, unless the prompt asks to choose among named answers."""
+    faults, closed = [], 0
+    for prompt, label in pairs:
+        if isinstance(label.gold, Mapping) and label.gold.get("form") in CLOSED_FORMS:
+            closed += 1
+        elif label.target.strip() and label.target in "\n".join(m.content for m in prompt.messages):
+            faults.append(prompt.id)
+    total = f"{len(pairs) - closed} prompts" + (f" ({closed} name the answers to choose from)" if closed else "")
+    return _finding("prompts do not hold answers", faults, total, "take the answer out of the prompt")
 
 
 def check_fixtures(task: Task) -> Finding:
@@ -271,9 +281,8 @@ def check_task(task: Task, sample: int | None = None, survivors: Path | None = N
     limits = task.spec.limits
     findings.extend(check_lengths(counting(), everything, targets, limits.max_prompt_tok, limits.max_new_tok))
     findings.append(check_overlap(prompts))
-    findings.append(
-        check_answer_in_prompt([(prompt, targets[prompt.id]) for prompt in everything if prompt.id in targets])
-    )
+    every = {name: label for split in labels.values() for name, label in split.items()}
+    findings.append(check_answer_in_prompt([(prompt, every[prompt.id]) for prompt in everything if prompt.id in every]))
     return findings
 
 

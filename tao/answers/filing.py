@@ -47,8 +47,8 @@ class Said:
         line: The line that was read.
         answer: A number or expression, evaluated.
         word: ``Yes``, ``No`` or the option, as the form spells it.
-        refused: It declines and asserts no number.
-        hedged: It declines and asserts a number all the same; of use to nobody.
+        refused: It declines and offers no answer.
+        hedged: It declines and offers one all the same.
     """
 
     line: str
@@ -75,6 +75,7 @@ _FIRM = re.compile(
     r"\b(?:can(?:not|'t| ?not)|could(?: not|n't)) be (?:determined|answered|computed|calculated|derived)\b", re.IGNORECASE
 )
 _BOTH = re.compile(r"\W*(?:and\b|or\b|but\b)?\W*(?P<word>yes|no)\b", re.IGNORECASE)
+_LISTED = re.compile(r"(?:^|[;,/|])\s*(?:yes|no)\s*(?:[;,/|]|$)|\]\s*[-+*/^×÷]", re.IGNORECASE)
 _CITATION = re.compile(r"\[[^\]]*\]")
 
 
@@ -92,9 +93,9 @@ def refuses(line: str) -> bool:
     return _REFUSAL.search(_CITATION.sub(" ", line)) is not None
 
 
-def asserts_number(line: str) -> bool:
-    """Whether a line holds a number other than a year."""
-    return bool(find_numbers(line))
+def offers_answer(line: str) -> bool:
+    """Whether a line holds an answer beside its refusal: a number other than a year, an expression, Yes or No in a list."""
+    return bool(find_numbers(line)) or _LISTED.search(line) is not None
 
 
 def read_polarity(line: str) -> str:
@@ -152,7 +153,7 @@ def read_filing(text: str, form: Form, document: Document) -> Said:
     if form.wanted is Wanted.CHOICE and not refuses(line) and (word := read_choice(line, form.options)):
         return Said(line, word=word)
     if refuses(line):
-        hedged = asserts_number(line)
+        hedged = offers_answer(line)
         return Said(line, refused=not hedged, hedged=hedged)
     if form.wanted is Wanted.NUMBER:
         return Said(line, answer=read_number(line, document))

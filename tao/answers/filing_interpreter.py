@@ -23,7 +23,7 @@ class FilingInterpreter(NumberInterpreter):
 
     Keys: ``yes``, ``no``; ``option:...`` in the prompt's own spelling, folded; ``refused``, however it is put; a number's
     canonical spelling, and for numbers all that `NumberInterpreter` asks for (a typed constant that the document does not
-    print gets no vote). An answer in another form than its prompt wants is ``invalid``, a refusal that asserts a number too.
+    print gets no vote). An answer in another form than its prompt wants is ``invalid``, a refusal that offers an answer too.
 
     Args:
         handle: Name of the prompt handle that holds the document's path.
@@ -49,7 +49,7 @@ def _read(text: str, form: Form, document: Document) -> Reading:
         outcome = Outcome.FAILED if error.code in _FAILURES else Outcome.INVALID
         return Reading(outcome, detail=error.message)
     if said.hedged:
-        return Reading(Outcome.INVALID, detail="declines and asserts a number")
+        return Reading(Outcome.INVALID, detail="declines and offers an answer")
     if said.refused:
         return Reading(Outcome.OK, REFUSED)
     if said.word:

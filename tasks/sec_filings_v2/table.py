@@ -17,7 +17,7 @@ from .wording import INSTRUCTION, TAG
 Cell = tuple[str, int]
 """Concept and fiscal year."""
 
-MAX_PROMPT_TOK = 720
+MAX_PROMPT_TOK = 680
 MAX_TARGET_TOK = 216
 """Longer items are drawn again; estimated by `estimated_tok`."""
 
