@@ -38,7 +38,9 @@ def settings(given: Sequence[str], known: Sequence[str]) -> dict[str, Any]:
         key, separator, value = text.partition("=")
         if not separator or key not in known:
             takes = f"it takes {', '.join(known)}" if known else "it takes none"
-            raise InputError(f"no setting {key!r}{suggest(key, list(known))}", f"--set {text}", f"{takes}; --set KEY=VALUE")
+            raise InputError(
+                f"no setting {key!r}{suggest(key, list(known))}", f"--set {text}", f"{takes}; --set KEY=VALUE"
+            )
         found[key] = yaml.safe_load(value)
     return found
 

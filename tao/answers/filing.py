@@ -72,7 +72,8 @@ _REFUSAL = re.compile(
     re.IGNORECASE,
 )
 _FIRM = re.compile(
-    r"\b(?:can(?:not|'t| ?not)|could(?: not|n't)) be (?:determined|answered|computed|calculated|derived)\b", re.IGNORECASE
+    r"\b(?:can(?:not|'t| ?not)|could(?: not|n't)) be (?:determined|answered|computed|calculated|derived)\b",
+    re.IGNORECASE,
 )
 _BOTH = re.compile(r"\W*(?:and\b|or\b|but\b)?\W*(?P<word>yes|no)\b", re.IGNORECASE)
 _LISTED = re.compile(r"(?:^|[;,/|])\s*(?:yes|no)\s*(?:[;,/|]|$)|\]\s*[-+*/^×÷]", re.IGNORECASE)
@@ -84,7 +85,9 @@ def read_form(prompt: Prompt) -> Form:
     lines = prompt.messages[-1].content.rstrip().splitlines()
     question = lines[-1] if lines else ""
     if match := _ONE_OF.search(question):
-        return Form(Wanted.CHOICE, tuple(part.strip() for part in match["options"].rstrip(". ").split(";") if part.strip()))
+        return Form(
+            Wanted.CHOICE, tuple(part.strip() for part in match["options"].rstrip(". ").split(";") if part.strip())
+        )
     return Form(Wanted.YES_NO if _YES_NO.search(question) else Wanted.NUMBER)
 
 

@@ -90,9 +90,7 @@ class FilingVerifier:
         """Nothing to release."""
 
 
-def _judge(
-    said: Said, form: str, answer: str, number: NumberGold | None, response: str, document: Document
-) -> Verdict:
+def _judge(said: Said, form: str, answer: str, number: NumberGold | None, response: str, document: Document) -> Verdict:
     if form == "unanswerable":
         return correct(said.line, "refusal") if said.refused else failed(Status.WRONG, said.line, "unanswerable")
     if said.refused or said.hedged:

@@ -65,8 +65,14 @@ TAGS: dict[str, tuple[tuple[str, str], ...]] = {
     "tax": (("IncomeTaxExpenseBenefit", "Income tax expense (benefit)"),),
     "ni": (("NetIncomeLoss", "Net income (loss)"), ("ProfitLoss", "Net income (loss)")),
     "cash": (("CashAndCashEquivalentsAtCarryingValue", "Cash and cash equivalents"),),
-    "sti": (("ShortTermInvestments", "Short-term investments"), ("MarketableSecuritiesCurrent", "Marketable securities")),
-    "rec": (("AccountsReceivableNetCurrent", "Accounts receivable, net"), ("ReceivablesNetCurrent", "Receivables, net")),
+    "sti": (
+        ("ShortTermInvestments", "Short-term investments"),
+        ("MarketableSecuritiesCurrent", "Marketable securities"),
+    ),
+    "rec": (
+        ("AccountsReceivableNetCurrent", "Accounts receivable, net"),
+        ("ReceivablesNetCurrent", "Receivables, net"),
+    ),
     "inv": (("InventoryNet", "Inventories"),),
     "pre": (
         ("PrepaidExpenseAndOtherAssetsCurrent", "Prepaid expenses and other current assets"),
@@ -102,7 +108,9 @@ TAGS: dict[str, tuple[tuple[str, str], ...]] = {
 """Concept to its tags, best first, each with the name its line is printed with."""
 
 _FLOWS = ("income", "cash")
-_FILLERS = frozenset("inc incorporated corp corporation co company companies ltd plc llc the group holdings nv sa de".split())
+_FILLERS = frozenset(
+    "inc incorporated corp corporation co company companies ltd plc llc the group holdings nv sa de".split()
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +206,9 @@ def read_company(path: Path) -> Facts | None:
         return None
     latest = {year: end for year, end in sorted(ends.items(), reverse=True)[: YEARS + 1]}
     amounts, printed = _choose(facts, latest)
-    years = tuple(year for year in latest if year in amounts.get("rev", amounts.get("ni", {})) and year in amounts["ta"])
+    years = tuple(
+        year for year in latest if year in amounts.get("rev", amounts.get("ni", {})) and year in amounts["ta"]
+    )
     years = _consecutive(years)[:YEARS]
     if len(years) < 2:
         return None
@@ -207,9 +217,14 @@ def read_company(path: Path) -> Facts | None:
         company=name,
         unit=unit,
         years=years,
-        ends={year: f"{date.fromisoformat(end):%B} {date.fromisoformat(end).day}, {end[:4]}" for year, end in latest.items()},
+        ends={
+            year: f"{date.fromisoformat(end):%B} {date.fromisoformat(end).day}, {end[:4]}"
+            for year, end in latest.items()
+        },
         printed=printed,
-        amounts={concept: {year: value // divisor for year, value in line.items()} for concept, line in amounts.items()},
+        amounts={
+            concept: {year: value // divisor for year, value in line.items()} for concept, line in amounts.items()
+        },
     )
 
 
@@ -224,7 +239,10 @@ def annual(body: Any, *, flow: bool) -> list[Fact]:
     for row in body["units"].get("USD", ()):
         if row["form"] != FORM or ("start" in row) != flow:
             continue
-        if flow and not DAYS[0] <= (date.fromisoformat(row["end"]) - date.fromisoformat(row["start"])).days + 1 <= DAYS[1]:
+        if (
+            flow
+            and not DAYS[0] <= (date.fromisoformat(row["end"]) - date.fromisoformat(row["start"])).days + 1 <= DAYS[1]
+        ):
             continue
         if isinstance(row["val"], int) and not isinstance(row["val"], bool):  # a fraction of a dollar is no amount here
             found.append(Fact(row["end"], row["val"], str(row["accn"]), str(row["filed"])))
@@ -246,9 +264,7 @@ def fiscal_years(facts: dict[str, list[Fact]]) -> dict[int, str]:
     return found
 
 
-def _choose(
-    facts: dict[str, list[Fact]], ends: dict[int, str]
-) -> tuple[dict[str, dict[int, int]], dict[str, str]]:
+def _choose(facts: dict[str, list[Fact]], ends: dict[int, str]) -> tuple[dict[str, dict[int, int]], dict[str, str]]:
     """Concept to year to value, and to printed name: the first tag that reports the latest year."""
     amounts: dict[str, dict[int, int]] = {}
     printed: dict[str, str] = {}

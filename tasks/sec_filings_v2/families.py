@@ -53,7 +53,10 @@ _EXTRACTED = _each(
     "capex ppe rev cogs ni inv rec pay tca ta tcl tl ocf div capex ppe rev cogs ni inv rec pay tca ta tcl tl ocf div "
     "gp oi int pbt tax cash sti gw ltd std re te da icf fcf buy seg_a seg_b seg_c opx sga acc"
 )
-_AVERAGE = ("{a} of {y} divided by the average of {b} at the ends of {o} and {y}", "{a} of {y} / (average {b} between {o} and {y})")
+_AVERAGE = (
+    "{a} of {y} divided by the average of {b} at the ends of {o} and {y}",
+    "{a} of {y} / (average {b} between {o} and {y})",
+)
 _DIO = "365 * ( ( {a0} + {a1} ) / 2 ) / {b0}"
 _DSO = "365 * ( ( {c0} + {c1} ) / 2 ) / {d0}"
 _DPO = "365 * ( ( {e0} + {e1} ) / 2 ) / ( {b0} + {a0} - {a1} )"
@@ -314,7 +317,10 @@ class Test:
 
 _SHARE0, _SHARE1 = "{a0} / {b0} * 100", "{a1} / {b1} * 100"
 _GROSS0, _GROSS1 = "( {a0} - {b0} ) / {a0} * 100", "( {a1} - {b1} ) / {a1} * 100"
-_IMPROVED = ("did the {m} improve from {o} to {y}", "does the company have an improving {m} as of {y}, compared with {o}")
+_IMPROVED = (
+    "did the {m} improve from {o} to {y}",
+    "does the company have an improving {m} as of {y}, compared with {o}",
+)
 
 TESTS: dict[str, Test] = {
     "operating_margin_improved": Test(

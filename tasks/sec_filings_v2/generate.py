@@ -107,7 +107,11 @@ def questions(rng: Random, facts: Facts, kinds: list[str]) -> list[Item | None]:
                 drawn = draw(rng, facts, kind, name)
             except TryAgain:
                 continue
-            proof = {k: v for k, v in drawn.gold.items() if k in ("family", "program", "programs", "missing", "most", "limit")}
+            proof = {
+                k: v
+                for k, v in drawn.gold.items()
+                if k in ("family", "program", "programs", "missing", "most", "limit")
+            }
             if (key := json.dumps(proof, sort_keys=True)) not in seen:
                 seen.add(key)
                 item = drawn

@@ -128,7 +128,9 @@ def _by_slot(program: str, span: int) -> Expression:
     return parse_powers(_SLOT.sub(r"[\1\2]", program.replace("{n}", str(span))))
 
 
-def quick_value(program: str, facts: Facts, operands: tuple[str, ...], years: Mapping[str, int], span: int = 0) -> float:
+def quick_value(
+    program: str, facts: Facts, operands: tuple[str, ...], years: Mapping[str, int], span: int = 0
+) -> float:
     """The value of a program straight from the facts, before a table is drawn."""
     amounts = {f"[{s}]": np.float64(facts.amounts[operands["abcde".index(s[0])]][year]) for s, year in years.items()}
     return float(run(_by_slot(program, span), amounts))
@@ -237,7 +239,9 @@ def choose_year(rng: Random, facts: Facts, back: int) -> int:
     return rng.choice(fitting)
 
 
-def check_amounts(facts: Facts, program: str, operands: tuple[str, ...], positive: str, years: Mapping[str, int]) -> None:
+def check_amounts(
+    facts: Facts, program: str, operands: tuple[str, ...], positive: str, years: Mapping[str, int]
+) -> None:
     """Refuse unknown or small operands, and those whose sign would make the answer's sign meaningless."""
     for slot, year in years.items():
         amounts = facts.amounts.get(operands["abcde".index(slot[0])], {})
@@ -360,9 +364,7 @@ def number_question(rng: Random, scene: Scene, family: Family, operands: tuple[s
     name = rng.choice(family.names)
     spans = any(slot in name for slot in ("{o}", "{oo}", "{s}"))
     core = core_number(rng, name, words, scene.company, spans=spans)
-    return ask(
-        rng, facts, core, operands, scene.said, [define(rng, rng.choice(family.formula).format(**words)), unit]
-    )
+    return ask(rng, facts, core, operands, scene.said, [define(rng, rng.choice(family.formula).format(**words)), unit])
 
 
 def draw_unanswerable(rng: Random, facts: Facts, level: str, kind: str) -> Item:

@@ -309,7 +309,9 @@ SECTORS: tuple[Sector, ...] = (
 _HEADS = """aster birch cald drev elst finn grav hest ivar jorn kelv lind marv nord orl prid quar
 rend salt thor ulv vest wald yor zel ambr brant corv""".split()
 _MIDDLES = "a e i o u er en ol an ir".split()
-_ENDS = "holm wick grove bury crest fold hart lock mont port rick shaw stead vale worth brook cliff dorn gate mere".split()
+_ENDS = (
+    "holm wick grove bury crest fold hart lock mont port rick shaw stead vale worth brook cliff dorn gate mere".split()
+)
 
 
 def company_name(rng: Random, sector: Sector) -> str:

@@ -100,11 +100,14 @@ class _Mix:
     def draw(cls, rng: Random, sector: Sector) -> _Mix:
         low, high = rng.choices(((1500, 6000), (6000, 30000), (30000, 160000)), (30, 45, 25))[0]
         tight = rng.random() < 0.45  # current liabilities near or above current assets
+        cost, opx, sga = (rng.uniform(*span) for span in (sector.cost, sector.overhead, sector.overhead))
+        if rng.random() < 0.15:  # a company that breaks even at best
+            sga = max(sga, 1 - cost - opx - rng.uniform(0.0, 0.06))
         return cls(
             revenue=rng.randint(low, high),
-            cost=rng.uniform(*sector.cost),
-            opx=rng.uniform(*sector.overhead),
-            sga=rng.uniform(*sector.overhead),
+            cost=cost,
+            opx=opx,
+            sga=sga,
             plant=rng.uniform(*sector.plant),
             stock_days=rng.randint(*sector.stock_days),
             receivable_days=rng.randint(20, 45) if tight else rng.randint(35, 85),

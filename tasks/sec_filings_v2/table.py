@@ -140,9 +140,7 @@ def _printed(value: int | None) -> str:
     return f"({-value:,})" if value < 0 else f"{value:,}"
 
 
-def write_prompt(
-    facts: Facts, rows: list[Shown], columns: tuple[int, ...], question: str
-) -> tuple[str, list[str]]:
+def write_prompt(facts: Facts, rows: list[Shown], columns: tuple[int, ...], question: str) -> tuple[str, list[str]]:
     """The prompt's text and its context lines (rows with their statement in front; they may be reordered).
 
     Args:

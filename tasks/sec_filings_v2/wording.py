@@ -11,7 +11,7 @@ from .families import AMOUNT, DAYS, PERCENT
 from .lines import BALANCE, CASH, GENERAL, INCOME, NOTE, STATEMENT
 
 INSTRUCTION = (
-    "Answer on the last line: a number, an expression over cited cells such as [Sales 2023] / [Assets 2023], Yes or No, "
+    "Answer on the last line: a number, an expression over cited cells such as [Line A 2023] / [Line B 2023], Yes or No, "
     'an option, or "cannot be determined".'
 )
 TAG = {INCOME: "income", BALANCE: "balance", CASH: "cash flow", NOTE: "note"}
