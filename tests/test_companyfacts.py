@@ -1,4 +1,5 @@
-"""SEC companyfacts files (self-written, fictional companies) through the same code path, with the traps of that format."""
+"""SEC companyfacts files (self-written, fictional companies) through the same code path, with the traps of that
+format."""
 
 from __future__ import annotations
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-import json
 import os
 import re
 import subprocess
@@ -235,10 +234,13 @@ def test_no_company_is_one_of_financebench() -> None:
 SECTION_10 = {
     1: "line line_rescaled", 2: "days_payable", 3: "capex_share_mean", 4: "cash_flow_ratio", 5: "growth",
     6: "return_on_assets return_on_assets_year_end", 7: "plant_turnover", 8: "asset_turnover",
-    9: "inventory_turnover inventory_turnover_year_end", 10: "current_ratio", 11: "working_capital operating_working_capital",
+    9: "inventory_turnover inventory_turnover_year_end", 10: "current_ratio",
+    11: "working_capital operating_working_capital",
     12: "ebitda", 13: "ebitda_margin ebitda_margin_mean", 14: "ebitda_less_capex",
-    15: "operating_margin operating_margin_change operating_margin_mean", 16: "gross_margin gross_margin_change gross_margin_moved",
-    17: "cost_margin cost_margin_mean", 18: "net_margin_mean", 19: "depreciation_share", 20: "free_cash_flow cash_conversion",
+    15: "operating_margin operating_margin_change operating_margin_mean",
+    16: "gross_margin gross_margin_change gross_margin_moved",
+    17: "cost_margin cost_margin_mean", 18: "net_margin_mean", 19: "depreciation_share",
+    20: "free_cash_flow cash_conversion",
     21: "payout retention", 22: "cash_conversion_cycle", 23: "cagr",
     24: "quick_less_inventory quick_less_inventory_prepaid quick_liquid cash_ratio", 25: "tax_rate tax_rate_change",
     26: "debt_change debt_rose", 27: "capex_share plant_share capital_intensity", 28: "segment_share segment_above",
@@ -453,7 +455,7 @@ def test_no_other_reading_of_a_formula_is_correct() -> None:
         name = names[number % len(names)]
         family = generate.FAMILIES[name]
         try:
-            item = questions.draw_number(rng, facts, "formula", name, "formula")
+            item = questions.draw_number(rng, facts, "formula", name)
         except questions.TryAgain:
             continue
         by_name = {printed: concept for concept, printed in facts.printed.items()}

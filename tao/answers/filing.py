@@ -1,9 +1,10 @@
 """Answers to questions on filings: a number or expression, Yes or No, one of the named options, or a refusal.
 
 Which form a prompt wants is read from its text, as any deployed application would have to: a question that says
-``Yes or No`` wants one of the two, one that says ``one of: A; B; C`` wants one of those, any other wants a number. Every
-question may also be declined: a report may not show what is asked for. As in `tao.answers.reading` only the last line of
-an answer counts. No gold is needed, so votes and verifiers share this reading.
+``Yes or No`` wants one of the two, one that says ``one of: A; B; C`` wants one of those, any other wants a number.
+Every
+question may also be declined: a report may not show what is asked for. As in `tao.answers.reading` only the last
+line of an answer counts. No gold is needed, so votes and verifiers share this reading.
 """
 
 from __future__ import annotations
@@ -62,11 +63,13 @@ _YES_NO = re.compile(r"\byes or no\b", re.IGNORECASE)
 _ONE_OF = re.compile(r"\bone of: (?P<options>[^\n]+)", re.IGNORECASE)
 _POLARITY = re.compile(r"\W{0,3}(?P<word>yes|no)\b(?P<rest>.*)", re.IGNORECASE | re.DOTALL)
 _REFUSAL = re.compile(
-    r"\b(?:can(?:not|'t| ?not)|could(?: not|n't)) (?:\w+ )?(?:be|answer|say|tell|determine|compute|calculate|derive|find)\b"
+    r"\b(?:can(?:not|'t| ?not)|could(?: not|n't)) (?:\w+ )?"
+    r"(?:be|answer|say|tell|determine|compute|calculate|derive|find)\b"
     r"|\b(?:unable|impossible|insufficient|undetermined|indeterminate|unanswerable)\b"
-    r"|\bnot (?:\w+ly )?(?:possible|enough|sufficient|determinable|answerable|computable|provided|given|available|disclosed|"
-    r"stated|shown|reported|included|listed|printed|present|contained|found|known)\b"
-    r"|\b(?:does|do)(?: not|n't) (?:\w+ly )?(?:provide|contain|include|show|state|say|report|list|disclose|give|print|have)\b"
+    r"|\bnot (?:\w+ly )?(?:possible|enough|sufficient|determinable|answerable|computable|provided|given|available|"
+    r"disclosed|stated|shown|reported|included|listed|printed|present|contained|found|known)\b"
+    r"|\b(?:does|do)(?: not|n't) (?:\w+ly )?"
+    r"(?:provide|contain|include|show|state|say|report|list|disclose|give|print|have)\b"
     r"|\b(?:is|are) (?:missing|absent)\b|\bno (?:information|data|such (?:line|row)|answer)\b"
     r"|\bi (?:do not|don't) (?:know|have)\b|^n/?a$|^unknown$",
     re.IGNORECASE,
@@ -97,7 +100,10 @@ def refuses(line: str) -> bool:
 
 
 def offers_answer(line: str) -> bool:
-    """Whether a line holds an answer beside its refusal: a number other than a year, an expression, Yes or No in a list."""
+    """Whether a line holds an answer beside its refusal.
+
+    That is a number other than a year, an expression, or Yes or No in a list.
+    """
     return bool(find_numbers(line)) or _LISTED.search(line) is not None
 
 
@@ -146,7 +152,8 @@ def read_filing(text: str, form: Form, document: Document) -> Said:
     """Read an answer in the form that its prompt wants.
 
     Raises:
-        AnswerError: It is neither in that form nor a refusal; the code is the number's own, else ``syntax`` or ``empty``.
+        AnswerError: It is neither in that form nor a refusal; the code is the number's own, else ``syntax`` or
+            ``empty``.
     """
     line = final_line(text)
     if not line:

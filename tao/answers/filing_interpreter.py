@@ -21,9 +21,12 @@ REFUSED = "refused"
 class FilingInterpreter(NumberInterpreter):
     """Reads numbers, Yes and No, named options and refusals; needs no gold.
 
-    Keys: ``yes``, ``no``; ``option:...`` in the prompt's own spelling, folded; ``refused``, however it is put; a number's
-    canonical spelling, and for numbers all that `NumberInterpreter` asks for (a typed constant that the document does not
-    print gets no vote). An answer in another form than its prompt wants is ``invalid``, a refusal that offers an answer too.
+    Keys: ``yes``, ``no``; ``option:...`` in the prompt's own spelling, folded; ``refused``, however it is put; a
+        number's
+    canonical spelling, and for numbers all that `NumberInterpreter` asks for (a typed constant that the document
+    does not
+    print gets no vote). An answer in another form than its prompt wants is ``invalid``, a refusal that offers an
+    answer too.
 
     Args:
         handle: Name of the prompt handle that holds the document's path.

@@ -67,7 +67,8 @@ def raised(base: Fraction, exponent: Fraction) -> Fraction:
     """`base` to the power of `exponent`.
 
     Raises:
-        AnswerError: ``division_by_zero`` (0 to a power that is not positive), ``out_of_range`` (a root of a negative number,
+        AnswerError: ``division_by_zero`` (0 to a power that is not positive), ``out_of_range`` (a root of a negative
+            number,
             an exponent beyond `MAX_EXPONENT`).
     """
     if max(abs(exponent.numerator), exponent.denominator) > MAX_EXPONENT:

@@ -7,7 +7,8 @@ takes it, or ``{"kind": "text", "form": F, "answer": A}`` where F is
 - ``choice``: A is one of ``options``;
 - ``unanswerable``: the document does not show what is asked for; A is ``cannot be determined``.
 
-Further keys (program, operands, deciding numbers, family) are for people and proofs. Only the last line of a response is
+Further keys (program, operands, deciding numbers, family) are for people and proofs. Only the last line of a
+response is
 read, by `tao.answers.filing`, which votes use too. Numbers are judged by `number@1`'s own functions. A refusal is WRONG
 with reason ``refusal`` wherever there is an answer; anything else on an unanswerable item is WRONG with reason
 ``unanswerable``, a refusal that offers a number too.
@@ -16,6 +17,7 @@ with reason ``refusal`` wherever there is an answer; anything else on an unanswe
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +33,25 @@ from tao_bench.verify.verdict import Status, Verdict, correct, failed
 FORMS = ("number", "yes_no", "choice", "unanswerable")
 
 
-def read_filing_gold(gold: Any) -> tuple[str, Form, str, NumberGold | None]:
-    """Validate a label row's gold: its form, the form of answer it wants, the answer in words, the number.
+@dataclass(frozen=True, slots=True)
+class FilingGold:
+    """What an answer is judged against.
+
+    Attributes:
+        form: One of `FORMS`.
+        wanted: The form of answer that the question wants.
+        answer: The answer in words; '' for numbers.
+        number: The number, for form ``number``.
+    """
+
+    form: str
+    wanted: Form
+    answer: str = ""
+    number: NumberGold | None = None
+
+
+def read_filing_gold(gold: Any) -> FilingGold:
+    """Validate a label row's gold.
 
     An unanswerable gold carries ``wanted`` (and ``options``) of its question; without, its question wants a number.
 
@@ -43,7 +62,7 @@ def read_filing_gold(gold: Any) -> tuple[str, Form, str, NumberGold | None]:
         raise InputError("a filing gold needs a form", fix=f"form is one of {', '.join(FORMS)}")
     form, answer = str(gold["form"]), gold.get("answer")
     if form == "number":
-        return form, Form(Wanted.NUMBER), "", read_gold(gold)
+        return FilingGold(form, Form(Wanted.NUMBER), number=read_gold(gold))
     if not isinstance(answer, str):
         raise InputError(f"a gold of form {form} needs an answer in words")
     wanted = gold.get("wanted", "number") if form == "unanswerable" else form
@@ -54,7 +73,7 @@ def read_filing_gold(gold: Any) -> tuple[str, Form, str, NumberGold | None]:
         raise InputError(f"a yes_no gold is Yes or No, not {answer!r}")
     if form == "choice" and (answer not in options or len(set(options)) < 2):
         raise InputError(f"a choice gold needs two options or more, its answer {answer!r} among them")
-    return form, Form(Wanted(wanted), tuple(map(str, options))), answer, None
+    return FilingGold(form, Form(Wanted(wanted), tuple(map(str, options))), answer)
 
 
 class FilingVerifier:
@@ -73,7 +92,7 @@ class FilingVerifier:
     def grade(self, prompt: Prompt, gold: Any, response: str, finish_reason: str) -> Verdict:
         """Judge one response (`tao_bench.verify.verdict.Verifier`)."""
         try:
-            form, wanted, answer, number = read_filing_gold(gold)
+            target = read_filing_gold(gold)
             path = prompt.handles.get(self._handle)
             document = load_document(Path(path)) if path else _EMPTY_DOCUMENT
         except InputError as error:
@@ -81,32 +100,34 @@ class FilingVerifier:
         if finish_reason == "length":
             return failed(Status.TRUNCATED, "", "length")
         try:
-            said = read_filing(response, wanted, document)
+            said = read_filing(response, target.wanted, document)
         except AnswerError as error:
-            return _unread(response, error, form, number, document)
-        return _judge(said, form, answer, number, response, document)
+            return _unread(response, error, target, document)
+        return _judge(said, target, response, document)
 
     def close(self) -> None:
         """Nothing to release."""
 
 
-def _judge(said: Said, form: str, answer: str, number: NumberGold | None, response: str, document: Document) -> Verdict:
-    if form == "unanswerable":
+def _judge(said: Said, gold: FilingGold, response: str, document: Document) -> Verdict:
+    number = gold.number
+    if gold.form == "unanswerable":
         return correct(said.line, "refusal") if said.refused else failed(Status.WRONG, said.line, "unanswerable")
     if said.refused or said.hedged:
         return failed(Status.WRONG, said.line, "refusal")
     if number is None:
-        return correct(said.word) if said.word == answer else failed(Status.WRONG, said.word, "value")
+        return correct(said.word) if said.word == gold.answer else failed(Status.WRONG, said.word, "value")
     if said.answer is not None and ("^" in said.line or "**" in said.line):
         return judge(None, said.answer.value, number, said.line)
     return grade_text(response, "stop", number, document)
 
 
-def _unread(response: str, error: AnswerError, form: str, number: NumberGold | None, document: Document) -> Verdict:
+def _unread(response: str, error: AnswerError, gold: FilingGold, document: Document) -> Verdict:
     """A response whose last line is in no known form: number@1 may still find one number in a sentence."""
     if error.code == "empty":
         return failed(Status.UNPARSABLE, "", "empty")
-    if form == "unanswerable":  # whatever it is, it does not say that the report lacks the line
+    number = gold.number
+    if gold.form == "unanswerable":  # whatever it is, it does not say that the report lacks the line
         return failed(Status.WRONG, final_line(response), "unanswerable")
     if number is None:
         return failed(Status.UNPARSABLE, "", error.code)

@@ -1,18 +1,18 @@
 """SEC companyfacts files as facts: what a company's 10-K filings reported, year by year.
 
 A file is what ``data.sec.gov/api/xbrl/companyfacts/CIK##########.json`` returns: ``entityName`` and
-``facts.us-gaap.<Tag>.units.USD[] = {start?, end, val, accn, fy, fp, form, filed, frame?}``. Nothing is downloaded here. What a
-careless reader gets wrong, and what is done about it:
+``facts.us-gaap.<Tag>.units.USD[] = {start?, end, val, accn, fy, fp, form, filed, frame?}``. Nothing is downloaded
+here. What a careless reader gets wrong, and what is done about it:
 
 - ``fy`` and ``fp`` describe the *filing*: comparatives of earlier years repeat under a later ``fy``. Facts are keyed on
   ``start`` and ``end``.
 - Only the form ``10-K`` counts (no 10-Q, 8-K, 10-KT; amendments, ``10-K/A``, neither).
 - A flow lasts 350 to 380 days; quarters and stub periods are in the same list.
-- A restated amount has several values. The question is asked of one filing, the latest 10-K of the company's table: its value
-  counts, for all years it reports; years it does not report come from the latest 10-K that does.
+- A restated amount has several values. The question is asked of one filing, the latest 10-K of the company's table:
+  its value counts, for all years it reports; years it does not report come from the latest 10-K that does.
 - Two values in one filing for one period are ambiguous: the fact is left out, and with it every question that needs it.
-- Companies use different tags for one line: `TAGS` are tried in order, one tag for all years of a line, so that a change of
-  tag cannot pass for a change of amount.
+- Companies use different tags for one line: `TAGS` are tried in order, one tag for all years of a line, so that a
+  change of tag cannot pass for a change of amount.
 """
 
 from __future__ import annotations
@@ -252,8 +252,8 @@ def annual(body: Any, *, flow: bool) -> list[Fact]:
 def fiscal_years(facts: dict[str, list[Fact]]) -> dict[int, str]:
     """Fiscal year to its last day, from year-long net income or revenue that has total assets on the same day.
 
-    A year has the number of the calendar year it ends in; one that ends in the first week of January that of the year before,
-    so that years of 52 and 53 weeks keep numbers apart.
+    A year has the number of the calendar year it ends in; one that ends in the first week of January that of the
+    year before, so that years of 52 and 53 weeks keep numbers apart.
     """
     flows = {fact.end for concept in ("rev", "ni") for tag, _ in TAGS[concept] for fact in facts.get(tag, ())}
     days = sorted(flows & {fact.end for fact in facts.get("Assets", ())})
@@ -279,8 +279,9 @@ def _choose(facts: dict[str, list[Fact]], ends: dict[int, str]) -> tuple[dict[st
 
 
 def values(facts: list[Fact], ends: dict[int, str]) -> dict[int, int]:
-    """Fiscal year to value: of the latest filing that reports the year; nothing where that filing has two values for it.
+    """Fiscal year to value.
 
+    It is the value of the latest filing that reports the year; there is none where that filing has two values for it.
     As the latest 10-K reports its own comparatives, a restated year has the value that stands beside the latest one.
     """
     by_day: dict[str, list[Fact]] = defaultdict(list)

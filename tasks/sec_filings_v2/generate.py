@@ -1,7 +1,7 @@
 """Make sec_filings@2: questions on filings whose golds recompute from program and operands.
 
-Everything follows from the seed: no clock, no `hash()`, no set order. Two sources, one code path: fictional companies, or
-real facts from SEC companyfacts files (``companyfacts=FOLDER``).
+Everything follows from the seed: no clock, no `hash()`, no set order. Two sources, one code path: fictional
+companies, or real facts from SEC companyfacts files (``companyfacts=FOLDER``).
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from .sectors import SECTORS, company_name
 from .statements import make_facts
 
 SPLITS: dict[str, tuple[int, int]] = {"test": (80, 10), "dev": (40, 10), "train": (100, 10), "pool": (100, 8)}
-"""Split to companies and questions a company; no company is in two. The pool is last, so that its size moves no other."""
+"""Split to companies and questions a company; no company is in two. The pool is last, so that its size moves no
+other."""
 
 PER_COMPANY = 18
 """Questions a company where the size of the pool is given (7,200 from 400 companies)."""
@@ -84,12 +85,12 @@ def draw(rng: Random, facts: Facts, kind: str, name: str) -> Item:
     """
     level = LEVEL.get(kind, kind)
     if kind in ("yes", "no", "family_yes", "family_no"):
-        return draw_test(rng, facts, level, name, kind, "Yes" if kind.endswith("yes") else "No")
+        return draw_test(rng, facts, level, name, "Yes" if kind.endswith("yes") else "No")
     if kind == "choice":
-        return draw_choice(rng, facts, level, name, kind)
+        return draw_choice(rng, facts, level, name)
     if kind == "unanswerable":
-        return draw_unanswerable(rng, facts, level, kind)
-    return draw_number(rng, facts, level, name, kind)
+        return draw_unanswerable(rng, facts, level)
+    return draw_number(rng, facts, level, name)
 
 
 def questions(rng: Random, facts: Facts, kinds: list[str]) -> list[Item | None]:
@@ -143,10 +144,12 @@ def generate(
     Args:
         out: Empty folder.
         seed: All randomness.
-        n: Prompts of the pool (default 800); the other splits do not depend on it. With `companyfacts` it is the size of
+        n: Prompts of the pool (default 800); the other splits do not depend on it. With `companyfacts` it is the
+            size of
             all splits together.
         companyfacts: Folder of SEC companyfacts JSON files; real companies instead of fictional ones.
-        exclude: With `companyfacts`: file of companies to leave out (one name a line, or JSONL with a field ``company``,
+        exclude: With `companyfacts`: file of companies to leave out (one name a line, or JSONL with a field
+            ``company``,
             such as FinanceBench's own question file), or ``none``.
 
     Raises:

@@ -1,31 +1,38 @@
 """From facts to questions: one code path for fictional statements and SEC companyfacts.
 
-Every item is checked before it is kept: operands large enough, denominators and bases positive, three significant digits,
-no near miss (another cell of the same line or column, another year throughout, another reading of the formula) within two
-tolerances of the gold, yes/no and rankings clear of their limit, and what is missing for an unanswerable one not derivable.
+Every item is checked before it is kept: operands large enough, denominators and bases positive, three significant
+digits,
+no near miss (another cell of the same line or column, another year throughout, another reading of the formula)
+within two
+tolerances of the gold, yes/no and rankings clear of their limit, and what is missing for an unanswerable one not
+derivable.
 """
 
 from __future__ import annotations
 
-import operator
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from fractions import Fraction
-from functools import lru_cache
 from random import Random
 from typing import Any
 
-import numpy as np
-
 from tao.answers.document import Document
-from tao.answers.expression import AnswerError, Expression
 from tao.answers.filing import CANNOT
 from tao.answers.power import parse_powers
 from tao_bench.verify.number import printed_tolerance
 
 from .facts import SCALES, Facts
 from .families import AMOUNT, CHOICES, DAYS, EXTRACT, FAMILIES, PERCENT, RATIO, TESTS, Family
+from .programs import (
+    SLOT,
+    TryAgain,
+    fill,
+    near_misses,
+    operands_of,
+    quick_value,
+    slots,
+    survives,
+    value_of,
+)
 from .table import (
     MAX_PROMPT_TOK,
     MAX_TARGET_TOK,
@@ -40,9 +47,6 @@ from .table import (
 )
 from .wording import ask, core_line, core_number, define, say_lines, unit_words, year_style
 
-MARGIN = 2
-"""A near miss must miss the gold by more than this many tolerances."""
-
 PRECISIONS = ((0, True), (1, True), (1, False))
 """Where a near miss comes too close, one more decimal is asked for, then answers must be right to that last place."""
 
@@ -50,130 +54,19 @@ LIMITS = {PERCENT: (1.0, 400.0), RATIO: (0.1, 60.0), DAYS: (5.0, 900.0), AMOUNT:
 """Unit to the smallest and largest absolute gold: at least three significant digits, nothing near zero."""
 
 _RESCALED = {"dollars": "thousands", "thousands": "millions", "millions": "billions"}
-_SLOT = re.compile(r"\{([a-e])([0-9N])\}")
-_FLOAT: Mapping[str, Callable[[Any, Any], Any]] = {
-    "+": operator.add,
-    "-": operator.sub,
-    "*": operator.mul,
-    "/": operator.truediv,
-    "^": operator.pow,
-}
-
-
-class TryAgain(Exception):
-    """A draw that makes no good item."""
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One item before it is written; `family` and `kind` are for counts."""
+    """One item before it is written."""
 
     company: str
     level: str
-    kind: str
-    family: str
     content: str
     context: list[str]
     document: dict[str, Any]
     gold: dict[str, Any]
     target: str
-
-
-def slots(program: str, year: int, span: int) -> dict[str, int]:
-    """Slot of a program (``a1``) to the fiscal year it means."""
-    found = {}
-    for letter, back in _SLOT.findall(program):
-        found[letter + back] = year - (span if back == "N" else int(back))
-    return found
-
-
-def fill(program: str, facts: Facts, operands: tuple[str, ...], year: int, span: int = 0) -> str:
-    """A program over a company's cells; lines printed as negatives are turned round."""
-
-    def cell(match: re.Match[str]) -> str:
-        concept = operands["abcde".index(match[1])]
-        at = year - (span if match[2] == "N" else int(match[2]))
-        text = f"[{facts.printed[concept]} {at}]"
-        return f"( - {text} )" if concept in facts.negative else text
-
-    filled = _SLOT.sub(cell, program.replace("{n}", str(span)))
-    filled = re.sub(r"- \( - (\[[^\]]*\]) \)", r"+ \1", filled)
-    filled = re.sub(r"\+ \( - (\[[^\]]*\]) \)", r"- \1", filled)
-    whole = re.fullmatch(r"\( (- \[[^\]]*\]) \)", filled)
-    return whole[1] if whole else filled
-
-
-def run(expression: Expression, cells: Mapping[str, Any]) -> Any:
-    """Quick evaluation, on floats or arrays of them, for checks; golds are computed exactly.
-
-    What has no value (division by zero, a root of a negative number) is nan or infinite.
-    """
-    stack: list[Any] = []
-    with np.errstate(all="ignore"):
-        for step in expression.steps:
-            if not isinstance(step, str):
-                stack.append(np.float64(step))
-            elif step[0] == "[":
-                stack.append(cells[step])
-            elif step == "~":
-                stack.append(-stack.pop())
-            else:
-                right, left = stack.pop(), stack.pop()
-                stack.append(_FLOAT[step](left, right))
-    return stack.pop()
-
-
-@lru_cache(maxsize=512)
-def _by_slot(program: str, span: int) -> Expression:
-    return parse_powers(_SLOT.sub(r"[\1\2]", program.replace("{n}", str(span))))
-
-
-def quick_value(
-    program: str, facts: Facts, operands: tuple[str, ...], years: Mapping[str, int], span: int = 0
-) -> float:
-    """The value of a program straight from the facts, before a table is drawn."""
-    amounts = {f"[{s}]": np.float64(facts.amounts[operands["abcde".index(s[0])]][year]) for s, year in years.items()}
-    return float(run(_by_slot(program, span), amounts))
-
-
-def near_misses(expression: Expression, document: Mapping[str, Any], variants: list[Expression]) -> list[float]:
-    """Values of all near misses of a program.
-
-    One cited cell read in another column or another row, all cells read a column to the left or right, and variants of the
-    formula. What has no value misses anyway.
-
-    Args:
-        expression: The program.
-        document: Columns and rows.
-        variants: Other readings of the formula over the same table.
-    """
-    columns, rows = document["columns"], document["rows"]
-    table = {f"[{row[0]} {column}]": (r, c) for r, row in enumerate(rows) for c, column in enumerate(columns)}
-    values = np.array([[np.nan if v is None else v for v in row[1:]] for row in rows], dtype=np.float64)
-    cited = list(dict.fromkeys(step for step in expression.steps if isinstance(step, str) and step in table))
-    at = [table[step] for step in cited]
-    read = np.array([values[place] for place in at])
-    misread = []
-    for j, (r, c) in enumerate(at):
-        others = np.concatenate([np.delete(values[r], c), np.delete(values[:, c], r)])
-        changed = np.repeat(read[None, :], len(others), axis=0)
-        changed[:, j] = others
-        misread.append(changed)
-    for shift in (-1, 1):
-        if all(0 <= c + shift < len(columns) for _, c in at):
-            misread.append(np.array([[values[r, c + shift] for r, c in at]]))
-    everything = np.concatenate(misread)
-    found = run(expression, {step: everything[:, j] for j, step in enumerate(cited)}).tolist()
-    cells = {step: values[place] for step, place in table.items()}
-    for variant in variants:
-        if all(step in cells for step in variant.steps if isinstance(step, str) and step[0] == "["):
-            found.append(float(run(variant, cells)))
-    return [float(value) for value in found]
-
-
-def survives(gold: float, tolerance: float, misses: list[float]) -> bool:
-    """Whether every near miss misses by more than `MARGIN` tolerances."""
-    return not any(abs(miss - gold) <= MARGIN * tolerance for miss in misses)
 
 
 def decimals_of(unit: str, value: float) -> int:
@@ -183,23 +76,6 @@ def decimals_of(unit: str, value: float) -> int:
     if unit == PERCENT:
         return 1 if abs(value) >= 10 else 2
     return 3 if unit == RATIO and abs(value) < 1 else 2
-
-
-def value_of(program: Expression, document: Document) -> Fraction:
-    """The value of a program over a document.
-
-    Raises:
-        TryAgain: It has none (division by zero, a root of a negative number).
-    """
-    try:
-        return program.evaluate(document.cell)
-    except AnswerError as error:
-        raise TryAgain from error
-
-
-def operands_of(program: Expression, document: Document) -> dict[str, int]:
-    """Cited cell to its printed amount."""
-    return {cell: int(document.cell(cell)) for cell in dict.fromkeys(program.cells)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +91,7 @@ class Scene:
     words: dict[str, str]
     company: str
 
-    def item(self, level: str, kind: str, family: str, question: str, gold: dict[str, Any], target: str) -> Item:
+    def item(self, level: str, question: str, gold: dict[str, Any], target: str) -> Item:
         """The item, if it is short enough.
 
         Raises:
@@ -224,7 +100,7 @@ class Scene:
         content, context = write_prompt(self.facts, self.rows, self.columns, question)
         if estimated_tok(content) > MAX_PROMPT_TOK or estimated_tok(target) > MAX_TARGET_TOK:
             raise TryAgain
-        return Item(self.facts.company, level, kind, family, content, context, self.raw, gold, target)
+        return Item(self.facts.company, level, content, context, self.raw, gold, target)
 
 
 def choose_year(rng: Random, facts: Facts, back: int) -> int:
@@ -285,7 +161,7 @@ def set_scene(
     return Scene(facts, columns, rows, raw, document_of(rows, columns), said, words, company)
 
 
-def draw_number(rng: Random, facts: Facts, level: str, name: str, kind: str) -> Item:
+def draw_number(rng: Random, facts: Facts, level: str, name: str) -> Item:
     """A question with a numeric answer.
 
     Raises:
@@ -312,7 +188,7 @@ def draw_number(rng: Random, facts: Facts, level: str, name: str, kind: str) -> 
         if survives(value, gold["tolerance"], misses):
             gold |= {"program": program, "operands": operands_of(expression, scene.document)}
             question = number_question(rng, scene, family, operands, decimals)
-            return scene.item(level, kind, name, question, gold, program)
+            return scene.item(level, question, gold, program)
     raise TryAgain
 
 
@@ -360,14 +236,14 @@ def number_question(rng: Random, scene: Scene, family: Family, operands: tuple[s
     statement_unit = _RESCALED[facts.unit] if rescaled else facts.unit
     unit = unit_words(rng, family.unit, decimals, statement_unit, points=family.points)
     if family.level == EXTRACT:
-        return ask(rng, facts, core_line(rng, operands[0], words, scene.company), operands, scene.said, [unit])
+        return ask(rng, facts, core_line(rng, operands[0], words, scene.company), scene.said, [unit])
     name = rng.choice(family.names)
     spans = any(slot in name for slot in ("{o}", "{oo}", "{s}"))
     core = core_number(rng, name, words, scene.company, spans=spans)
-    return ask(rng, facts, core, operands, scene.said, [define(rng, rng.choice(family.formula).format(**words)), unit])
+    return ask(rng, facts, core, scene.said, [define(rng, rng.choice(family.formula).format(**words)), unit])
 
 
-def draw_unanswerable(rng: Random, facts: Facts, level: str, kind: str) -> Item:
+def draw_unanswerable(rng: Random, facts: Facts, level: str) -> Item:
     """A question that the table cannot answer: a needed line, or the year asked about, is not shown nor derivable.
 
     Raises:
@@ -403,7 +279,7 @@ def draw_unanswerable(rng: Random, facts: Facts, level: str, kind: str) -> Item:
         "wanted": "number",
         "missing": sorted(f"{facts.printed[concept]} {at}" for concept, at in missing),
     }
-    return scene.item(level, kind, name, number_question(rng, scene, family, operands, decimals), gold, CANNOT)
+    return scene.item(level, number_question(rng, scene, family, operands, decimals), gold, CANNOT)
 
 
 def printed_number(value: float, unit: str) -> str:
@@ -413,7 +289,7 @@ def printed_number(value: float, unit: str) -> str:
     return f"{value:.2f}{' %' if unit == PERCENT else ''}"
 
 
-def draw_test(rng: Random, facts: Facts, level: str, name: str, kind: str, answer: str) -> Item:
+def draw_test(rng: Random, facts: Facts, level: str, name: str, answer: str) -> Item:
     """A yes/no question with the given answer.
 
     Raises:
@@ -452,10 +328,10 @@ def draw_test(rng: Random, facts: Facts, level: str, name: str, kind: str, answe
         "program": program,
         "operands": operands_of(expression, scene.document),
     }
-    return scene.item(level, kind, name, ask(rng, facts, core, operands, scene.said, tail), gold, answer)
+    return scene.item(level, ask(rng, facts, core, scene.said, tail), gold, answer)
 
 
-def draw_choice(rng: Random, facts: Facts, level: str, name: str, kind: str) -> Item:
+def draw_choice(rng: Random, facts: Facts, level: str, name: str) -> Item:
     """A question whose answer is one of the lines or years it names.
 
     Raises:
@@ -466,7 +342,7 @@ def draw_choice(rng: Random, facts: Facts, level: str, name: str, kind: str) -> 
     most = rng.choice(("highest", "lowest"))
     by_lines = choice.by == "lines"
     year = rng.choice(facts.years) if by_lines else facts.years[rng.randrange(max(1, len(facts.years) - 2))]
-    back = max(int(b) for _, b in _SLOT.findall(choice.program)) if by_lines else 2
+    back = max(int(b) for _, b in SLOT.findall(choice.program)) if by_lines else 2
     scene = set_scene(rng, facts, operands, year, back)
     asked = [(facts.printed[c], (c,), year) for c in operands] if by_lines else []
     asked = asked or [(str(at), operands, at) for at in scene.columns]
@@ -497,4 +373,4 @@ def draw_choice(rng: Random, facts: Facts, level: str, name: str, kind: str) -> 
         "programs": programs,
         "operands": operands_of(parse_powers(cited), scene.document),
     }
-    return scene.item(level, kind, name, ask(rng, facts, core, operands, scene.said, tail), gold, order[0])
+    return scene.item(level, ask(rng, facts, core, scene.said, tail), gold, order[0])

@@ -161,7 +161,8 @@ def write_prompt(facts: Facts, rows: list[Shown], columns: tuple[int, ...], ques
 def derivable(missing: frozenset[Cell], known: frozenset[Cell]) -> bool:
     """Whether any linear combination of missing amounts follows from known ones by the identities of statements.
 
-    Eliminates every other unknown amount from all identities of the years at hand; a combination of missing amounts that
+    Eliminates every other unknown amount from all identities of the years at hand; a combination of missing amounts
+    that
     is left over is determined. Identities are taken to hold exactly; in real statements they often hold, which errs on
     the side of calling an amount derivable.
     """

@@ -11,8 +11,8 @@ from .families import AMOUNT, DAYS, PERCENT
 from .lines import BALANCE, CASH, GENERAL, INCOME, NOTE, STATEMENT
 
 INSTRUCTION = (
-    "Answer on the last line: a number, an expression over cited cells such as [Line A 2023] / [Line B 2023], Yes or No, "
-    'an option, or "cannot be determined".'
+    "Answer on the last line: a number, an expression over cited cells such as [Line A 2023] / [Line B 2023], "
+    'Yes or No, an option, or "cannot be determined".'
 )
 TAG = {INCOME: "income", BALANCE: "balance", CASH: "cash flow", NOTE: "note"}
 """Statement to the word in front of its lines in the printed table."""
@@ -173,7 +173,6 @@ def ask(
     rng: Random,
     facts: Facts,
     core: str,
-    concepts: tuple[str, ...],
     said: Mapping[str, str],
     tail: list[str],
 ) -> str:
@@ -183,17 +182,16 @@ def ask(
         rng: Random source.
         facts: The company.
         core: The question proper, beginning in lower case.
-        concepts: Lines it needs; their statements are named.
-        said: Concept to its words.
+        said: Concepts of the lines it needs, whose statements are named, to their words.
         tail: Sentences that follow: formula, unit, form of the answer (last).
     """
-    kinds = dict.fromkeys(STATEMENT[concept] for concept in concepts)
+    kinds = dict.fromkeys(STATEMENT[concept] for concept in said)
     statements = [rng.choice(_STATEMENTS[kind]) for kind in kinds]
     rng.shuffle(statements)
     parts: list[str] = []
     if rng.random() < 0.45:
         parts.append(rng.choice(_OPENINGS).format(a=rng.choice(_PERSONAS)))
-    outflows = [concept for concept in dict.fromkeys(concepts) if concept in facts.negative]
+    outflows = [concept for concept in said if concept in facts.negative]
     sentences = [_capital(rng.choice(_POSITIVE).format(a=said[concept])) for concept in outflows]
     if rng.random() < 0.5:
         parts.append(rng.choice(_BASIS_FIRST).format(s=_join(statements)) + core)
