@@ -44,7 +44,7 @@ old prompts. Then both models answer the same prompts once more, and promotion.j
 replace the old: only if no alarm goes off.
 
 handles name what an answer is tried on, relative to the file: a database instance for SQL ("database",
-"database_2"), a document for numbers ("document").
+"database_2"), a document for numbers and filings ("document").
 
 objectives (recipe: objective), all weights or adapters (recipe: lora: {r: 16, alpha: 32, target: all-linear}):
 """ + listing()
@@ -97,7 +97,7 @@ def build_parser() -> argparse.ArgumentParser:
     tune.add_argument("--model", type=Path, metavar="DIR", help="transformers checkpoint to start from")
     tune.add_argument("--prompts", type=Path, required=True, metavar="FILE", help="the pool, or a log (see above)")
     _log_options(tune)
-    tune.add_argument("--answers", choices=["sql", "number"], help="what an answer is")
+    tune.add_argument("--answers", choices=["sql", "number", "filing"], help="what an answer is")
     tune.add_argument("--continue", dest="previous", type=Path, metavar="RUN", help="go on from a finished run")
     tune.add_argument("--replay", type=float, default=0.25, metavar="S", help="share of old prompts (default 0.25)")
     tune.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the run; resumed if it exists")
@@ -183,6 +183,10 @@ def _interpreter(answers: str) -> Interpreter:
         from tao.sql.interpreter import SqlInterpreter
 
         return SqlInterpreter()
+    if answers == "filing":
+        from tao.answers.filing_interpreter import FilingInterpreter
+
+        return FilingInterpreter()
     from tao.answers.interpreter import NumberInterpreter
 
     return NumberInterpreter()

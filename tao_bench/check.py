@@ -201,13 +201,28 @@ def check_overlap(prompts: Mapping[str, Sequence[Prompt]]) -> Finding:
     return _finding("splits do not overlap", faults, total, "split by cluster in the generator, then drop repeats")
 
 
-def check_answer_in_prompt(pairs: Sequence[tuple[Prompt, str]], extractive: bool = False) -> Finding:
-    """No target occurs verbatim in its own prompt, unless the task declares that answers are copied out of it."""
+CLOSED_FORMS = ("yes_no", "choice", "unanswerable")
+"""Forms of golds whose answer is one of few that the prompt itself names; the chance floor covers them."""
+
+
+def check_answer_in_prompt(pairs: Sequence[tuple[Prompt, Label]], extractive: bool = False) -> Finding:
+    """No target occurs verbatim in its own prompt, unless the prompt asks to choose among named answers.
+
+    Args:
+        pairs: Prompts with their labels.
+        extractive: Whether the task declares that answers are copied out of the prompt.
+    """
+    faults, closed = [], 0
+    for prompt, label in pairs:
+        if isinstance(label.gold, Mapping) and label.gold.get("form") in CLOSED_FORMS:
+            closed += 1
+        elif label.target.strip() and label.target in "\n".join(m.content for m in prompt.messages):
+            faults.append(prompt.id)
     if extractive:
-        held = sum(target in "\n".join(m.content for m in prompt.messages) for prompt, target in pairs)
-        return Finding("prompts do not hold answers", True, f"extractive: {held} of {len(pairs)} prompts hold theirs")
-    faults = [p.id for p, target in pairs if target.strip() and target in "\n".join(m.content for m in p.messages)]
-    return _finding("prompts do not hold answers", faults, f"{len(pairs)} prompts", "take the answer out of the prompt")
+        held = f"extractive: {len(faults)} of {len(pairs)} prompts hold theirs"
+        return Finding("prompts do not hold answers", True, held)
+    total = f"{len(pairs) - closed} prompts" + (f" ({closed} name the answers to choose from)" if closed else "")
+    return _finding("prompts do not hold answers", faults, total, "take the answer out of the prompt")
 
 
 def check_fixtures(task: Task) -> Finding:
@@ -279,11 +294,9 @@ def check_task(task: Task, sample: int | None = None, survivors: Path | None = N
     limits = task.spec.limits
     findings.extend(check_lengths(counting(), everything, targets, limits.max_prompt_tok, limits.max_new_tok))
     findings.append(check_overlap(prompts))
-    findings.append(
-        check_answer_in_prompt(
-            [(prompt, targets[prompt.id]) for prompt in everything if prompt.id in targets], task.spec.extractive
-        )
-    )
+    every = {name: label for split in labels.values() for name, label in split.items()}
+    pairs = [(prompt, every[prompt.id]) for prompt in everything if prompt.id in every]
+    findings.append(check_answer_in_prompt(pairs, task.spec.extractive))
     return findings
 
 

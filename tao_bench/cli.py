@@ -176,6 +176,18 @@ def build_parser() -> argparse.ArgumentParser:
     )
     _folders(firewall)
 
+    made = verbs.add_parser(
+        "make",
+        help="make a task's data in another size or from other sources",
+        description="Runs a task's generator with other settings and writes a task folder of its own, for --tasks.",
+        epilog="example: tao-bench make sec_filings@2 --out filings_7200 --set n=7200",
+    )
+    made.add_argument("task")
+    made.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder; it names the task made")
+    made.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="settings", help="a setting")
+    made.add_argument("--seed", type=int, metavar="SEED", help="instead of the task's own")
+    _folders(made)
+
     check = verbs.add_parser("check", help="prove a task before it may be used", epilog="example: tao-bench check")
     check.add_argument("names", nargs="*", metavar="TASK", help="default: all that can be found")
     check.add_argument("--sample", type=int, metavar="N", help="judge at most N items of each split")
@@ -411,6 +423,11 @@ def _dispatch(options: argparse.Namespace) -> int:
 
         set_data(options.data, needed_data(options.names, options.tasks))
         return run_check(options.names, options.sample, options.tasks, options.survivors)
+    if options.verb == "make":
+        from tao_bench.make import make
+
+        print("\n".join(make(options.task, options.out, options.settings, options.seed, options.tasks)))
+        return 0
     if options.verb == "bench":
         from tao_bench.bench import run_bench
 

@@ -108,7 +108,7 @@ class Task:
 
 
 def make_interpreter(answer: str) -> Interpreter:
-    """The label-free interpreter of an answer form (``sql``, ``number`` or ``text``)."""
+    """The label-free interpreter of an answer form (``sql``, ``number``, ``filing`` or ``text``)."""
     if answer == "sql":
         from tao.sql.interpreter import SqlInterpreter
 
@@ -117,6 +117,10 @@ def make_interpreter(answer: str) -> Interpreter:
         from tao.answers.text import TextInterpreter
 
         return TextInterpreter()
+    if answer == "filing":
+        from tao.answers.filing_interpreter import FilingInterpreter
+
+        return FilingInterpreter()
     from tao.answers.interpreter import NumberInterpreter
 
     return NumberInterpreter()
@@ -136,6 +140,10 @@ def make_verifier(spec: TaskSpec, data: Path) -> Verifier:
         from tao_bench.verify.number import NumberVerifier
 
         return NumberVerifier(**spec.verifier_options)
+    if spec.verifier == "filing":
+        from tao_bench.verify.filing import FilingVerifier
+
+        return FilingVerifier(**spec.verifier_options)
     if spec.verifier == "finance":
         from tao_bench.verify.finance import FinanceVerifier
 
@@ -152,7 +160,7 @@ def make_verifier(spec: TaskSpec, data: Path) -> Verifier:
         from tao_bench.verify.finqa import FinqaVerifier
 
         return FinqaVerifier(**spec.verifier_options)
-    known = ["finance", "finqa", "judge", "number", "sql", "tatqa"]
+    known = ["filing", "finance", "finqa", "judge", "number", "sql", "tatqa"]
     raise InputError(
         f"unknown verifier {spec.verifier!r}{suggest(spec.verifier, known)}",
         f"task {spec.name}",

@@ -72,7 +72,7 @@ class TaskSpec(BaseModel):
     version: int = Field(ge=1)
     description: str
     licence: str
-    answer: Literal["sql", "number", "text"]
+    answer: Literal["sql", "number", "filing", "text"]
     """Answer form: names the interpreter (label-free meaning) and the exploring formats."""
     seed: int = 0
     verifier: str

@@ -10,7 +10,7 @@ from tao.errors import InputError
 from tao_bench.check import check_answer_in_prompt, check_task, policies, run_check, thin
 from tao_bench.fixtures import read_fixtures
 from tao_bench.registry import load_task, task_dirs
-from tao_bench.task import read_spec
+from tao_bench.task import Label, read_spec
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def test_an_answer_in_its_prompt_is_caught(folder):
     edit(folder / "train.jsonl", leak)
     assert "prompts do not hold answers" in red(folder)
     task = load_task("tiny", [folder])
-    assert check_answer_in_prompt([(task.pool()[0], "   ")]).ok
+    assert check_answer_in_prompt([(task.pool()[0], Label(None, "   "))]).ok
 
 
 @pytest.mark.parametrize(

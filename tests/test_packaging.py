@@ -78,7 +78,8 @@ def test_an_install_elsewhere_finds_its_tasks(installed, tmp_path):
     assert file.startswith(str(installed))
     # Asked of the folder, not of the importer: an editable install of this checkout lets it find the source's tasks/.
     assert not (installed / "tasks").exists()
-    assert set(tasks) == {path.parent.name for path in (ROOT / "tasks").glob("*/task.yaml")}
+    folders = {Path(folder).name for folder in tasks.values()}  # a later version's folder is not its name
+    assert folders == {path.parent.name for path in (ROOT / "tasks").glob("*/task.yaml")}
     assert all(Path(folder).is_relative_to(installed / "tao_bench" / "_tasks") for folder in tasks.values())
 
 
