@@ -32,7 +32,8 @@ from tao.prompts import Prompt, pool_digest
 from tao.recipe import Recipe
 from tao.rounds import Round, TuneResult, claim, read_round, write_result, write_round
 from tao.sampling.explore import explore
-from tao.sampling.protocol import Sampler, Settings
+from tao.sampling.protocol import Settings
+from tao.sampling.samplers import SamplerFactory, sampler_factory
 from tao.scoring import combine as scoring
 from tao.scoring.alarms import alarms
 from tao.scoring.score import ScoredRound, handles_digest, score
@@ -43,14 +44,6 @@ from tao.training.settings import TrainReport, device_flop, model_flop
 
 Progress = Callable[[str, int, int], None]
 """Called with the stage's name, what is done of it and how much there is."""
-SamplerFactory = Callable[[Path], Sampler]
-
-
-def transformers_sampler(folder: Path) -> Sampler:
-    """The default sampler factory: transformers on this machine."""
-    from tao.sampling.transformers_sampler import TransformersSampler
-
-    return TransformersSampler(folder)
 
 
 def tune(
@@ -62,7 +55,7 @@ def tune(
     *,
     seed: int = 0,
     budget_flop: float | None = None,
-    sampler: SamplerFactory = transformers_sampler,
+    sampler: SamplerFactory | None = None,
     ledger: Ledger | None = None,
     progress: Progress | None = None,
 ) -> TuneResult:
@@ -77,7 +70,7 @@ def tune(
         seed: Of sampling and of the training order.
         budget_flop: Model FLOPs not to exceed. A round that would (going by what the one before cost) is not
             begun; the first always is.
-        sampler: Makes a sampler from a checkpoint folder.
+        sampler: Makes a sampler from a checkpoint folder; the recipe's if None.
         ledger: Where to charge; ``out/ledger.jsonl`` if None.
         progress: See `Progress`.
 
@@ -103,7 +96,7 @@ def tune(
         recipe=recipe,
         out=out,
         seed=seed,
-        sampler=sampler,
+        sampler=sampler or sampler_factory(recipe.sampler, recipe.vllm, recipe.endpoint),
         ledger=ledger or Ledger(out / "ledger.jsonl"),
         progress=progress,
         shape=ModelShape.from_config(model),

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
+from tao.endpoint import EndpointSpec
 from tao.errors import InputError
 from tao.scoring.combine import Rewards
 from tao.training.settings import Objective, Optim
@@ -37,6 +47,13 @@ class Recipe(BaseModel):
     """Longest prompt in tokens, in every view; a longer one is an error."""
     max_new_tok: int = Field(default=96, gt=0)
     """Longest completion in tokens; longer ones count as truncated."""
+    sampler: Literal["transformers", "vllm", "endpoint"] = "transformers"
+    """What generates: ``transformers`` (exact to the byte), ``vllm`` (its offline engine, rebuilt every round), or
+    ``endpoint``: a server's samples, which are not this model's unless it serves the very checkpoint."""
+    vllm: Mapping[str, Any] = Field(default_factory=dict)
+    """Keyword arguments of `vllm.LLM`, e.g. ``{tensor_parallel_size: 4}``."""
+    endpoint: EndpointSpec | None = None
+    """The server of ``sampler: endpoint``."""
 
     consensus_floor: float = Field(default=0.4, ge=0, le=1)
     """Winner's share of the valid votes below which a prompt abstains."""
@@ -95,8 +112,24 @@ class Recipe(BaseModel):
             raise ValueError(f"mix: {len(self.mix)} strategies need at least as many samples")
         if self.restart and self.objective != "rft":
             raise ValueError("restart: goes with the objective rft; the others step from the model that sampled")
+        if (self.endpoint is not None) != (self.sampler == "endpoint"):
+            raise ValueError("endpoint: goes with `sampler: endpoint`, which needs its `{url: ..., model: ...}`")
+        if self.vllm and self.sampler != "vllm":
+            raise ValueError("vllm: goes with `sampler: vllm`")
+        if self.sampler == "endpoint" and self.rounds > 1 and self.objective != "rft":
+            raise ValueError(
+                f"sampler: an endpoint goes on serving one model, and {self.objective} needs samples of the model it "
+                "trains: use `rounds: 1`, or `objective: rft`"
+            )
         self.rewards()
         return self
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leaves the sampler out where it is the default: records of runs from before it could be chosen stay valid."""
+        fields: dict[str, Any] = handler(self)
+        unset: dict[str, Any] = {"sampler": "transformers", "vllm": {}, "endpoint": None}
+        return {name: value for name, value in fields.items() if name not in unset or value != unset[name]}
 
     def counts(self) -> dict[str, int]:
         """Samples per prompt by strategy: the mix's shares of `samples`, every strategy at least 1.
@@ -156,6 +189,11 @@ class Recipe(BaseModel):
         return Objective(self.objective, self.clip_low, self.clip_high, self.beta, self.kl)
 
 
+def _close(name: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
 def make_recipe(fields: Mapping[str, Any], where: str = "recipe") -> Recipe:
     """Validate a recipe's fields.
 
@@ -169,8 +207,13 @@ def make_recipe(fields: Mapping[str, Any], where: str = "recipe") -> Recipe:
         for fault in error.errors():
             name = ".".join(str(part) for part in fault["loc"])
             if fault["type"] == "extra_forbidden":
-                close = difflib.get_close_matches(name, list(Recipe.model_fields), n=1, cutoff=0.5)
-                faults.append(f"unknown field {name!r}" + (f" (did you mean {close[0]!r}?)" if close else ""))
+                known = EndpointSpec.model_fields if name.startswith("endpoint.") else Recipe.model_fields
+                faults.append(f"unknown field {name!r}{_close(str(fault['loc'][-1]), list(known))}")
+            elif fault["type"] == "literal_error" and isinstance(fault["input"], str):
+                allowed = re.findall(r"'([^']+)'", fault["ctx"]["expected"])
+                faults.append(
+                    f"{name}: {fault['input']!r} is none of {', '.join(allowed)}{_close(fault['input'], allowed)}"
+                )
             else:
                 message = fault["msg"].removeprefix("Value error, ")
                 faults.append(f"{name}: {message}" if name else message)

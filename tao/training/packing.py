@@ -14,6 +14,7 @@ from typing import Any
 
 from tao.errors import InputError
 from tao.prompts import Prompt
+from tao.sampling.protocol import UNKNOWN_TOKEN
 from tao.scoring.score import ScoredRound
 from tao.training.settings import Work, bucket
 from tao.training.tokens import answer_ids, prompt_ids
@@ -58,7 +59,8 @@ def _branches(
             why = "unscored" if score.reward is None else "no_answer" if sample.answer is None else "abstained"
             skipped[why] = skipped.get(why, 0) + 1
             continue
-        if sample.answer == sample.text:  # sampled in deployment form: the very tokens of the policy
+        if sample.answer == sample.text and UNKNOWN_TOKEN not in sample.token_ids:
+            # Sampled in deployment form: the very tokens of the policy.
             ids = sample.token_ids
         else:
             ids = tuple(answer_ids(tokenizer, prompt.messages, sample.answer, stop))
