@@ -81,6 +81,9 @@ def main() -> None:
         options = json.loads(next(lines))
         if current_platform.is_cpu():
             options.setdefault("enforce_eager", True)  # compiling takes longer than a round of a small model
+            # Where a prompt is split over two batches vLLM 0.32 moves its seed's generator back, which on CPU raises.
+            options.setdefault("enable_chunked_prefill", False)
+            options.setdefault("max_num_batched_tokens", max(4096, options["max_model_len"]))
         engine = LLM(**options)
         reply({"ready": __version__})
         for line in lines:
