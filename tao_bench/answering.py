@@ -23,11 +23,11 @@ from tao_bench.task import Limits
 Progress = Callable[[str, int, int], None]
 
 
-def make_sampler(folder: Path) -> Sampler:
+def make_sampler(folder: Path, name: str = "transformers") -> Sampler:
     """The sampler every arm answers with: same precision and chunks for all, so that only weights differ."""
-    from tao.sampling.transformers_sampler import TransformersSampler
+    from tao.sampling.samplers import local_sampler
 
-    return TransformersSampler(folder, dtype="bfloat16", threads=1)
+    return local_sampler(folder, name)
 
 
 def elect(prompt: Prompt, samples: Sequence[Sample], interpreter: Interpreter) -> Sample:

@@ -99,6 +99,8 @@ class Experiment(BaseModel):
     deployed: Deployed = Deployed()
     chosen_on_dev: bool = True
     """Whether the options of trained arms were chosen on dev; its labels are then counted for them."""
+    sampler: Literal["transformers", "vllm"] = "transformers"
+    """What all arms answer with, and TAO explores with unless its recipe says otherwise."""
     arms: tuple[ArmEntry, ...] = Field(min_length=1)
 
 
@@ -118,6 +120,7 @@ class Cell:
         deployed: How the shared starting model was made.
         eval: What is evaluated.
         fold: The fold it answers, tuned on the others; None without cross-validation.
+        sampler: What it samples with.
     """
 
     id: str
@@ -131,6 +134,7 @@ class Cell:
     deployed: Deployed
     eval: EvalSpec
     fold: int | None = None
+    sampler: str = "transformers"
 
     @property
     def pooled_id(self) -> str:
@@ -300,6 +304,7 @@ def expand(experiment: Experiment, path: str = "experiment", tree: yaml.Node | N
                     deployed=experiment.deployed,
                     eval=experiment.eval,
                     fold=fold,
+                    sampler=experiment.sampler,
                 )
     return list(cells.values())
 

@@ -91,11 +91,12 @@ def cell_config(cell: Cell, task: Task, prints: Fingerprint, drift: list[str] | 
         "arm_options": cell.options.model_dump(mode="json"),
         "task": task.version_name,
         "seed": cell.seed,
-        "model": Path(cell.model).name if Path(cell.model).is_dir() else cell.model,
+        "model": _model_name(cell),
+        **({} if cell.sampler == "transformers" or cell.options.REMOTE else {"sampler": cell.sampler}),
         "deployed": cell.deployed.model_dump(mode="json"),
         "eval": cell.eval.model_dump(mode="json", exclude=None if cell.eval.folds else {"folds"}),
         "uses_labels": arm.uses_labels,
-        "labels_base": cell.deployed.labels,
+        "labels_base": 0 if cell.options.REMOTE else cell.deployed.labels,
         "labels_arm": cell.options.labels_used(),
         "labels_dev": dev_items if arm.tune is not None else 0,
         "budget": cell.options.budget(),
@@ -106,6 +107,13 @@ def cell_config(cell: Cell, task: Task, prints: Fingerprint, drift: list[str] | 
         "frozen_drift": drift,
         "versions": versions(cell.arm),
     }
+
+
+def _model_name(cell: Cell) -> str:
+    """What answers, as its row names it."""
+    if cell.options.REMOTE:
+        return f"endpoint {cell.options.model_dump()['model']}"
+    return Path(cell.model).name if Path(cell.model).is_dir() else cell.model
 
 
 def prepare(experiment: Experiment, cells: Sequence[Cell], out: Path, results: Path, extra: Sequence[Path] = ()) -> Run:

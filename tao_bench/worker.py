@@ -202,7 +202,13 @@ def _workplace(job: Assignment, options: Any, *, seed: int, uses_labels: bool, p
         progress=progress,
         ledger=Ledger(job.folder.ledger),
         reserved=job.config["deployed"]["labels"],
+        sampler=_sampler(job.config),
     )
+
+
+def _sampler(config: Mapping[str, Any]) -> str:
+    """What the experiment samples with; configurations name it where it is not the default."""
+    return str(config.get("sampler", "transformers"))
 
 
 def model(job: Assignment, report: Report) -> None:
@@ -214,7 +220,8 @@ def model(job: Assignment, report: Report) -> None:
         record = os.environ.get(RECORD_VARIABLE)
         seal(job.task.data, Path(record) if record else None)
     options = arm.options.model_validate(job.config["arm_options"])
-    _one_thread()
+    if arm.sampler is None:
+        _one_thread()
     tuned = 0.0
     if arm.tune is not None:
         tuned = 0.8
@@ -232,7 +239,7 @@ def model(job: Assignment, report: Report) -> None:
     name = job.folder.model.read_text(encoding="utf-8").strip()
     folder = job.base if name == STARTING_MODEL else job.folder.root / name
     with _timed(job.folder, "answer"):
-        sampler = make_sampler(folder)
+        sampler = arm.sampler(options) if arm.sampler else make_sampler(folder, _sampler(job.config))
         try:
             answer(
                 sampler,

@@ -84,6 +84,7 @@ class FakeEndpoint:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            wbufsize = -1  # one packet a reply: otherwise each waits for the last one's receipt
 
             def do_POST(self) -> None:
                 fake._serve(self)
