@@ -27,6 +27,7 @@ from typing import Any
 
 from tao import __version__
 from tao.compute import Entry, Ledger, ModelShape
+from tao.endpoint import MANNER
 from tao.meaning import Interpreter
 from tao.prompts import Prompt, pool_digest
 from tao.recipe import Recipe
@@ -78,7 +79,7 @@ def tune(
         InputError: Unusable model or prompts, or `out` holds another run.
     """
     # More rounds of the same run are no other run: they go on where it ended.
-    asked = recipe.model_dump(mode="json", exclude={"rounds"})
+    asked = recipe.model_dump(mode="json", exclude={"rounds": True, "endpoint": set(MANNER)})
     made_from = {
         "model": folder_digest(model),
         "pool": pool_digest(prompts),

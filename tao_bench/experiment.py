@@ -23,7 +23,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -101,6 +101,8 @@ class Experiment(BaseModel):
     """Whether the options of trained arms were chosen on dev; its labels are then counted for them."""
     sampler: Literal["transformers", "vllm"] = "transformers"
     """What all arms answer with, and TAO explores with unless its recipe says otherwise."""
+    vllm: Mapping[str, Any] = Field(default_factory=dict)
+    """Keyword arguments of `vllm.LLM`, e.g. ``{tensor_parallel_size: 4}``."""
     arms: tuple[ArmEntry, ...] = Field(min_length=1)
 
 
@@ -121,6 +123,7 @@ class Cell:
         eval: What is evaluated.
         fold: The fold it answers, tuned on the others; None without cross-validation.
         sampler: What it samples with.
+        engine: Keyword arguments of `vllm.LLM`.
     """
 
     id: str
@@ -135,6 +138,7 @@ class Cell:
     eval: EvalSpec
     fold: int | None = None
     sampler: str = "transformers"
+    engine: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def pooled_id(self) -> str:
@@ -305,6 +309,7 @@ def expand(experiment: Experiment, path: str = "experiment", tree: yaml.Node | N
                     eval=experiment.eval,
                     fold=fold,
                     sampler=experiment.sampler,
+                    engine=experiment.vllm,
                 )
     return list(cells.values())
 

@@ -92,7 +92,7 @@ def cell_config(cell: Cell, task: Task, prints: Fingerprint, drift: list[str] | 
         "task": task.version_name,
         "seed": cell.seed,
         "model": _model_name(cell),
-        **({} if cell.sampler == "transformers" or cell.options.REMOTE else {"sampler": cell.sampler}),
+        **({} if cell.sampler == "transformers" or cell.options.REMOTE else _sampler(cell)),
         "deployed": cell.deployed.model_dump(mode="json"),
         "eval": cell.eval.model_dump(mode="json", exclude=None if cell.eval.folds else {"folds"}),
         "uses_labels": arm.uses_labels,
@@ -107,6 +107,11 @@ def cell_config(cell: Cell, task: Task, prints: Fingerprint, drift: list[str] | 
         "frozen_drift": drift,
         "versions": versions(cell.arm),
     }
+
+
+def _sampler(cell: Cell) -> dict[str, Any]:
+    """What a cell samples with, where it is not the default."""
+    return {"sampler": cell.sampler, **({"vllm": dict(cell.engine)} if cell.engine else {})}
 
 
 def _model_name(cell: Cell) -> str:
@@ -201,7 +206,10 @@ def write_configs(run: Run, restart: bool = False) -> list[str]:
         path, config = prepared.folder.config, prepared.config
         if path.is_file():
             before = json.loads(path.read_text(encoding="utf-8"))
-            differing = sorted(k for k in {*before, *config} if before.get(k) != config.get(k))
+            was, now = _settled(before, prepared.cell), _settled(config, prepared.cell)
+            differing = sorted(k for k in {*was, *now} if was.get(k) != now.get(k))
+            if not differing and before != config:
+                write_json(path, config)
             if _only_verifier(before, config, differing):
                 for part in ("rows.jsonl", "rows.meta.json", "rows.done"):
                     (prepared.folder.evaluation / part).unlink(missing_ok=True)
@@ -234,6 +242,14 @@ def write_configs(run: Run, restart: bool = False) -> list[str]:
         (regraded, "cells are judged again: their verifier has changed"),
     )
     return [f"{len(cells)} {what}: {', '.join(cells[:5])}" for cells, what in notes if cells]
+
+
+def _settled(config: Mapping[str, Any], cell: Cell) -> dict[str, Any]:
+    """A configuration without the options that change nothing about the answers."""
+    options = config.get("arm_options")
+    if not isinstance(options, Mapping):
+        return dict(config)
+    return {**config, "arm_options": {k: v for k, v in options.items() if k not in cell.options.MANNER}}
 
 
 def _only_verifier(before: Mapping[str, Any], config: Mapping[str, Any], differing: Sequence[str]) -> bool:

@@ -14,6 +14,7 @@ from pathlib import Path
 from rich.console import Console
 
 from tao.errors import InputError
+from tao.sampling.vllm_sampler import engine_python
 from tao_bench.cli import set_data
 from tao_bench.estimate import Estimator, learn_pace
 from tao_bench.experiment import PRESETS, Cell, Experiment, expand, read_experiment
@@ -149,6 +150,8 @@ def run_experiment(options: argparse.Namespace) -> int:
     for prepared in run.cells:
         if not prepared.finished:
             prepared.cell.options.check_here()
+    if experiment.sampler == "vllm" and not all(prepared.finished for prepared in run.cells):
+        engine_python()
     with run_lock(run.root):
         for warning in (*run.warnings, *write_configs(run, options.restart)):
             console.print(f"warning: {warning}", style="bold yellow", markup=False, highlight=False, soft_wrap=True)

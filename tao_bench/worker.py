@@ -202,13 +202,14 @@ def _workplace(job: Assignment, options: Any, *, seed: int, uses_labels: bool, p
         progress=progress,
         ledger=Ledger(job.folder.ledger),
         reserved=job.config["deployed"]["labels"],
-        sampler=_sampler(job.config),
+        sampler=_sampler(job.config)[0],
+        engine=_sampler(job.config)[1],
     )
 
 
-def _sampler(config: Mapping[str, Any]) -> str:
-    """What the experiment samples with; configurations name it where it is not the default."""
-    return str(config.get("sampler", "transformers"))
+def _sampler(config: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+    """What the experiment samples with and its engine's options; named where they are not the default."""
+    return config.get("sampler", "transformers"), config.get("vllm", {})
 
 
 def model(job: Assignment, report: Report) -> None:
@@ -239,7 +240,7 @@ def model(job: Assignment, report: Report) -> None:
     name = job.folder.model.read_text(encoding="utf-8").strip()
     folder = job.base if name == STARTING_MODEL else job.folder.root / name
     with _timed(job.folder, "answer"):
-        sampler = arm.sampler(options) if arm.sampler else make_sampler(folder, _sampler(job.config))
+        sampler = arm.sampler(options) if arm.sampler else make_sampler(folder, *_sampler(job.config))
         try:
             answer(
                 sampler,

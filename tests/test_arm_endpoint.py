@@ -116,5 +116,7 @@ def test_all_arms_can_answer_with_vllm_and_the_default_is_not_written_down() -> 
     text = "name: t\ntasks: [warehouse_sql]\nsampler: {}\narms: [{{arm: base}}, {{arm: tao}}]\n"
     _, cells = parse_experiment(text.format("vllm"), "t.yaml")
     assert {cell.sampler for cell in cells} == {"vllm"}
+    _, cells = parse_experiment(text.format("vllm\nvllm: {tensor_parallel_size: 4}"), "t.yaml")
+    assert [cell.engine for cell in cells] == [{"tensor_parallel_size": 4}] * 2
     with pytest.raises(InputError, match="sampler"):
         parse_experiment(text.format("vlm"), "t.yaml")

@@ -300,3 +300,35 @@ def test_tokens_are_shared_out_to_the_last_one(total: int, weights: list[int]) -
     shares = share_out(total, weights)
     assert sum(shares) == total and len(shares) == len(weights)
     assert all(abs(share - total * weight / sum(weights)) < 1 for share, weight in zip(shares, weights, strict=True))
+
+
+@pytest.mark.parametrize("objective", ["rft", "clipped"])
+def test_a_round_is_tuned_on_served_samples(tiny_model: Path, tmp_path: Path, objective: str) -> None:
+    """Plumbing: the fake server's samples have no token ids, so the trainer makes them from the text."""
+    from tao.answers.interpreter import NumberInterpreter
+    from tao.loop import tune
+    from tao.recipe import make_recipe
+
+    (tmp_path / "d.json").write_text(json.dumps({"columns": ["2023"], "rows": [["a", 3], ["b", 7]]}))
+    asked = [Message("user", f"a|3\nb|7\nQuestion: {name}?") for name in "ab"]
+    prompts = [Prompt(f"q{i}", (asked[i % 2],), handles={"document": str(tmp_path / "d.json")}) for i in range(4)]
+
+    def script(body: dict[str, Any], before: int) -> Raw:
+        return completion(body, lambda body, choice: "37"[choice % 3 == 0])
+
+    fields: dict[str, Any] = {"sampler": "endpoint", "rounds": 1, "samples": 6, "objective": objective}
+    fields |= {"max_prompt_tok": 64, "max_new_tok": 8, "mentions": False, "precision": "fp32"}
+    out, interpreter = tmp_path / "run", NumberInterpreter()
+    weights = []
+    with FakeEndpoint(script) as server:
+        for concurrency in (1, 2):  # how it is asked is no part of what was asked for
+            priced = spec(server, usd_per_m_in=1, usd_per_m_out=2, concurrency=concurrency)
+            recipe = make_recipe({**fields, "endpoint": priced.model_dump()})
+            result = tune(tiny_model, prompts, interpreter, recipe, out)
+            weights.append(result.checkpoint)
+        assert len(server.asked) == 4
+    interpreter.close()
+    assert result.stopped == "rounds" and result.checkpoint != tiny_model and weights[0] == weights[1]
+    explored, trained = Ledger(out / "ledger.jsonl").entries()
+    assert explored.model_flop == 0 and explored.usd is not None and explored.usd > 0
+    assert trained.model_flop > 0 and trained.usd is None

@@ -7,7 +7,7 @@ a reader of labels; to any other the field is None and its process refuses to op
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -33,6 +33,8 @@ class ArmOptions(BaseModel):
     """Fields an experiment file may give as a list, one cell per value."""
     REMOTE: ClassVar[bool] = False
     """Whether a server answers: no weights, no FLOPs, tokens and price only."""
+    MANNER: ClassVar[frozenset[str]] = frozenset()
+    """Fields that say how the work is done, never what comes of it: a cell goes on when they change."""
 
     def slug(self) -> str:
         """The part of a cell's id that tells its options, e.g. ``n8-r3``."""
@@ -81,6 +83,7 @@ class Workplace:
         ledger: Where every stage charges its tokens and FLOPs.
         reserved: Labels of the train split that made the deployed assistant; no arm trains on them again.
         sampler: What the experiment samples with (`tao.sampling.samplers.LOCAL`).
+        engine: Keyword arguments of `vllm.LLM`.
     """
 
     options: Any
@@ -97,6 +100,7 @@ class Workplace:
     ledger: Ledger
     reserved: int = 0
     sampler: str = "transformers"
+    engine: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

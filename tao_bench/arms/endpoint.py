@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from tao.endpoint import EndpointSpec
+from tao.endpoint import MANNER, EndpointSpec
 from tao.sampling.protocol import Sampler
 from tao_bench.arms.contract import Arm, ArmOptions
 
@@ -19,6 +19,7 @@ class EndpointOptions(ArmOptions, EndpointSpec):
     """The server, the model, and how it is asked."""
 
     REMOTE: ClassVar[bool] = True
+    MANNER: ClassVar[frozenset[str]] = MANNER
 
     instructions: str = ""
     """System message put before every prompt."""

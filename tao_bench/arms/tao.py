@@ -102,7 +102,7 @@ def tune(place: Workplace) -> Path:
     options: TaoOptions = place.options
     recipe = options.made(place.limits)
     if "sampler" not in options.recipe:
-        recipe = recipe.model_copy(update={"sampler": place.sampler})
+        recipe = recipe.model_copy(update={"sampler": place.sampler, "vllm": place.engine})
     interpreter = place.interpreter()
     try:
         result = run(
