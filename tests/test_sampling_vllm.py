@@ -188,6 +188,23 @@ def test_a_run_tunes_on_its_samples_round_after_round(pool: list[Prompt], tmp_pa
 
 @pytest.mark.vllm
 @needs_vllm
+def test_an_experiments_arms_answer_with_it(tmp_path: Path) -> None:
+    from test_runner import HEAD, Bench
+
+    bench = Bench(
+        tmp_path / "bench", REFERENCE, "  - arm: base\n", head=HEAD.replace("seeds:", "sampler: vllm\nseeds:")
+    )
+    code, text = bench.run()
+    assert code == 0, text
+    cell = bench.cell("toy_task--base--seed0")
+    assert json.loads((cell / "cell.json").read_text())["sampler"] == "vllm"
+    made_from = json.loads((cell / "eval/test/samples.meta.json").read_text())["made_from"]
+    assert made_from["sampler"] == "vllm@1/bfloat16"
+    assert len((cell / "eval/test/rows.jsonl").read_text().splitlines()) == 10
+
+
+@pytest.mark.vllm
+@needs_vllm
 def test_the_engine_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
     import subprocess
     import sys
