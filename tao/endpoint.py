@@ -270,17 +270,18 @@ class ChatClient:
         if status != 200:
             if status in (400, 422) and "n" in body and _fault(content).get("param") == "n":
                 raise ManyRefused
-            return self._refused(status, headers, content, raw, where)
+            return self._refused(status, headers, content, raw, where, body.get("n", 1))
         return self._reply(content, retries, where)
 
-    def _refused(self, status: int, headers: Mapping[str, str], content: Any, raw: bytes, where: str) -> Reply:
+    def _refused(self, status: int, headers: Mapping[str, str], content: Any, raw: bytes, where: str, n: int) -> Reply:
         """What a status other than 200 means: a filtered prompt, another attempt, or the end."""
         fault = _fault(content)
         code = str(fault.get("code") or fault.get("type") or "")
-        said = str(fault.get("message") or raw[:300].decode(errors="replace"))
-        why = self._safe(f"HTTP {status}" + (f": {said[:300]}" if said else ""))
+        # The key is taken out before the text is cut, or a part of it could stay.
+        said = self._safe(str(fault.get("message") or raw.decode(errors="replace")))[:300]
+        why = f"HTTP {status}" + (f": {said}" if said else "")
         if status == 400 and code == "content_filter":
-            return Reply((Choice("", "content_filter"),), 0, 0, self.spec.model, 0)
+            return Reply((Choice("", "content_filter"),) * n, 0, 0, self.spec.model, 0)
         if status in RETRIED and code != "insufficient_quota":
             raise _Retry(why, self._retry_after(headers))
         fixes = {

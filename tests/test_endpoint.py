@@ -85,7 +85,7 @@ def test_endings_and_contents_are_mapped(reason: str | None, content: Any, text:
 
 def test_a_prompt_stopped_by_a_filter_is_a_refused_sample_not_an_error() -> None:
     with FakeEndpoint(lambda body, before: fault(400, code="content_filter")) as server:
-        assert [choice.finish_reason for choice in ask(server).choices] == ["content_filter"]
+        assert [choice.finish_reason for choice in ask(server, n=3).choices] == ["content_filter"] * 3
 
 
 def bad_json() -> Raw:
@@ -141,6 +141,7 @@ def test_nobody_listens() -> None:
     ("bad", "message"),
     [
         (lambda: fault(401, "Incorrect API key provided: sk-secret"), r"HTTP 401: Incorrect API key provided: \*\*\*"),
+        (lambda: fault(403, "x" * 296 + "sk-secret"), r"x{296}\*\*\*"),
         (lambda: fault(404, "no model m"), "HTTP 404: no model m"),
         (lambda: fault(400, "max_tokens is not supported"), "(?s)max_tokens is not supported.*see `body`"),
         (lambda: fault(429, "pay", code="insufficient_quota"), "(?s)HTTP 429: pay.*no quota left"),
@@ -156,7 +157,7 @@ def test_what_will_not_pass_is_not_asked_again(
         with pytest.raises(EndpointError, match=message) as caught:
             ask(server, key_env="SOME_KEY")
         assert len(server.asked) == 1
-    assert server.keys == {"Bearer sk-secret"} and "sk-secret" not in str(caught.value)
+    assert server.keys == {"Bearer sk-secret"} and "sk-s" not in str(caught.value)
 
 
 @pytest.mark.parametrize("value", ["", "  "])
