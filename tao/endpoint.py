@@ -268,17 +268,17 @@ class ChatClient:
         except ValueError:
             content = None
         if status != 200:
-            if status in (400, 422) and "n" in body and _fault(content).get("param") == "n":
+            fault = {"message": raw.decode(errors="replace")} if content is None else _fault(content)
+            if status in (400, 422) and "n" in body and fault.get("param") == "n":
                 raise ManyRefused
-            return self._refused(status, headers, content, raw, where, body.get("n", 1))
+            return self._refused(status, headers, fault, body.get("n", 1), where)
         return self._reply(content, retries, where)
 
-    def _refused(self, status: int, headers: Mapping[str, str], content: Any, raw: bytes, where: str, n: int) -> Reply:
+    def _refused(self, status: int, headers: Mapping[str, str], fault: Mapping[str, Any], n: int, where: str) -> Reply:
         """What a status other than 200 means: a filtered prompt, another attempt, or the end."""
-        fault = _fault(content)
         code = str(fault.get("code") or fault.get("type") or "")
         # The key is taken out before the text is cut, or a part of it could stay.
-        said = self._safe(str(fault.get("message") or raw.decode(errors="replace")))[:300]
+        said = self._safe(str(fault.get("message") or ""))[:300]
         why = f"HTTP {status}" + (f": {said}" if said else "")
         if status == 400 and code == "content_filter":
             return Reply((Choice("", "content_filter"),) * n, 0, 0, self.spec.model, 0)
