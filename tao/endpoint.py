@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import email.utils
 import json
+import logging
 import os
 import random
 import time
@@ -24,6 +25,8 @@ from tao.prompts import Message
 
 if TYPE_CHECKING:
     import aiohttp
+
+_log = logging.getLogger(__name__)
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 60.0
 MOST_PATIENCE_S = 300.0
@@ -240,6 +243,10 @@ class ChatClient:
                 except _Retry as failure:
                     if attempt + 1 == self.spec.attempts or (failure.wait_s or 0) > MOST_PATIENCE_S:
                         raise self._die(self._gave_up(failure, attempt + 1, where)) from None
+                    if attempt:  # one failure is everyday; who waits longer wants to know for what
+                        _log.warning(
+                            "%s: %s; asking again (%d of %d)", where, failure.why, attempt + 2, self.spec.attempts
+                        )
                     await self._back_off(attempt, failure.wait_s)
         raise AssertionError("unreachable")
 
