@@ -22,6 +22,7 @@ EXAMPLES = """\
 examples:
   tao tune --model my-model --prompts pool.jsonl --answers sql --out runs/mine
   tao tune --model my-model --prompts pool.jsonl --answers sql --out runs/mine --dry-run
+  tao tune --continue runs/mine --prompts new_logs.jsonl --out runs/next
   tao report runs/mine
 """
 TUNE_HELP = """\
@@ -33,8 +34,29 @@ pool.jsonl, one prompt a line (any other column is refused: labels have no place
   {"id": "q1", "messages": [{"role": "user", "content": "Schema:\\n...\\nQuestion: ..."}],
    "context": ["stall (stall_id INT, name STRING)"], "handles": {"database": "instances/market.json"}}
 
+A usage log does as well: OpenAI chat, batch or completion files, Databricks inference tables, MLflow traces and
+evaluation rows (JSONL, CSV, Parquet) are known by their columns; of any other table name the column with the request.
+Nothing else of a row is read. 'tao prompts LOG' shows what a log yields.
+
+With --continue, the model in service after an earlier run is tuned on what is new in the logs, beside a share of the
+old prompts. Then both models answer the same prompts once more, and promotion.json says whether the new one may
+replace the old: only if no alarm goes off.
+
 handles name what an answer is tried on, relative to the file: a database instance for SQL ("database",
 "database_2"), a document for numbers ("document").
+"""
+PROMPTS_HELP = """\
+Reads a usage log and says which prompts it yields, what was skipped and why (with the first lines of each kind), and
+which columns were not read: answers, scores and people in a log never become part of a prompt.
+
+Known by their columns: OpenAI chat, batch and completion files; Databricks inference tables (legacy, AI Gateway, Unity
+AI Gateway); MLflow traces (v2, v3) and evaluation rows. Rows with an error status, without a body, or whose last turn
+nobody has to answer are skipped; repeated ids and requests count once; trailing turns of the assistant are dropped.
+"""
+PROMPTS_EXAMPLE = """\
+examples:
+  tao prompts inference_table.parquet
+  tao prompts tickets.csv --request-column body --instructions "Name the team." --out pool.jsonl
 """
 TUNE_EXAMPLE = """\
 example:
@@ -59,9 +81,12 @@ def build_parser() -> argparse.ArgumentParser:
         epilog=TUNE_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    tune.add_argument("--model", type=Path, required=True, metavar="DIR", help="transformers checkpoint to start from")
-    tune.add_argument("--prompts", type=Path, required=True, metavar="FILE", help="the pool, JSONL (see above)")
-    tune.add_argument("--answers", choices=["sql", "number"], required=True, help="what an answer is")
+    tune.add_argument("--model", type=Path, metavar="DIR", help="transformers checkpoint to start from")
+    tune.add_argument("--prompts", type=Path, required=True, metavar="FILE", help="the pool, or a log (see above)")
+    _log_options(tune)
+    tune.add_argument("--answers", choices=["sql", "number"], help="what an answer is")
+    tune.add_argument("--continue", dest="previous", type=Path, metavar="RUN", help="go on from a finished run")
+    tune.add_argument("--replay", type=float, default=0.25, metavar="S", help="share of old prompts (default 0.25)")
     tune.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the run; resumed if it exists")
     tune.add_argument("--recipe", type=Path, metavar="FILE", help="YAML: fields that differ from the defaults")
     tune.add_argument("--samples", type=int, metavar="N", help="samples per prompt and round, instead of the recipe's")
@@ -75,6 +100,17 @@ def build_parser() -> argparse.ArgumentParser:
     tune.add_argument("--budget-flop", type=float, metavar="F", help="begin no round beyond these model FLOPs (2e13)")
     tune.add_argument("--dry-run", action="store_true", help="check everything, print what it would cost, run nothing")
 
+    prompts = verbs.add_parser(
+        "prompts",
+        help="show which prompts a usage log yields",
+        description=PROMPTS_HELP,
+        epilog=PROMPTS_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    prompts.add_argument("log", type=Path, metavar="FILE", help="JSONL, JSON, CSV, TSV or Parquet")
+    _log_options(prompts)
+    prompts.add_argument("--out", type=Path, metavar="FILE", help="write them as a pool")
+
     report = verbs.add_parser(
         "report",
         help="show a run's rounds and costs",
@@ -85,11 +121,17 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _log_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--request-column", metavar="NAME", help="column with the request, of a table of no known kind")
+    parser.add_argument("--instructions", default="", metavar="TEXT", help="system message for requests that have none")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point. Exit status: 0 fine, 2 bad input, 130 stopped by Ctrl-C."""
     args = build_parser().parse_args(argv)
     try:
-        return _report(args.run) if args.verb == "report" else _tune(args)
+        verbs = {"report": _report, "prompts": _prompts, "tune": _tune}
+        return verbs[args.verb](args)
     except InputError as error:
         print(f"tao: {error}", file=sys.stderr)
         return 2
@@ -102,10 +144,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
 
 
-def _recipe(args: argparse.Namespace) -> Recipe:
+def _recipe(args: argparse.Namespace, default: Recipe | None = None) -> Recipe:
     from tao.recipe import Recipe, make_recipe, read_recipe
 
-    recipe = read_recipe(args.recipe) if args.recipe else Recipe()
+    recipe = read_recipe(args.recipe) if args.recipe else default or Recipe()
     names = ("samples", "rounds", "sampler")
     changed = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
     return make_recipe({**recipe.model_dump(), **changed}, "command line") if changed else recipe
@@ -122,31 +164,54 @@ def _interpreter(answers: str) -> Interpreter:
 
 
 def _tune(args: argparse.Namespace) -> int:
+    from random import Random
+
     from tao.compute import ModelShape
-    from tao.prompts import read_prompts
+    from tao.flywheel.pool import next_pool
+    from tao.flywheel.previous import read_previous
+    from tao.logs.read import read_log
     from tao.report import render_plan, render_result
 
-    recipe = _recipe(args)
-    prompts = read_prompts(args.prompts)
-    ModelShape.from_config(args.model)
+    previous = read_previous(args.previous) if args.previous else None
+    model: Path | None = args.model or (previous.model if previous else None)
+    answers = args.answers or (previous.answers if previous else None)
+    for given, option in ((model, "--model DIR"), (answers, "--answers {sql,number}")):
+        if given is None:
+            why = "the run kept the model it started from" if previous else ""
+            raise InputError(f"{option} is needed" + (f": {why}" if why else ""), "tao tune", "see 'tao tune --help'")
+    assert model is not None and answers is not None
+    recipe = _recipe(args, previous.recipe if previous else None)
+    read = read_log(args.prompts, args.request_column, args.instructions)
+    prompts = read.prompts
+    if read.format != "pool":
+        print(read.summary(), file=sys.stderr)
+    pool = None
+    if previous is not None:
+        pool = next_pool(previous.prompts, prompts, args.replay, Random(args.seed))
+        prompts = list(pool.prompts)
+        print(f"{pool.new} new prompts, {pool.repeated} known already, {pool.replayed} replayed", file=sys.stderr)
+    ModelShape.from_config(model)
     if args.budget_flop is not None and args.budget_flop <= 0:
         raise InputError("a budget must be positive", "--budget-flop", "write e.g. 2e13")
     if args.dry_run:
-        print(render_plan(args.model, prompts, recipe, args.budget_flop))
+        print(render_plan(model, prompts, recipe, args.budget_flop))
         return 0
     # One process, one thread: what makes runs repeatable is also fastest when processes share the cores.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     from transformers.utils import logging
 
+    from tao.flywheel.promote import decide, watched
     from tao.loop import tune
+    from tao.report import render_promotion
+    from tao.sampling.samplers import watching_factory
 
     logging.disable_progress_bar()
-    interpreter = _interpreter(args.answers)
+    interpreter = _interpreter(answers)
     try:
         with _bars(args.out) as progress:
             result = tune(
-                args.model,
+                model,
                 prompts,
                 interpreter,
                 recipe,
@@ -155,9 +220,22 @@ def _tune(args: argparse.Namespace) -> int:
                 budget_flop=args.budget_flop,
                 progress=progress,
             )
+            promotion = pool and decide(
+                model,
+                result,
+                watched(prompts, pool.new, Random(args.seed)),
+                interpreter=interpreter,
+                recipe=recipe,
+                out=args.out,
+                seed=args.seed,
+                sampler=watching_factory(recipe.sampler, recipe.vllm),
+                progress=progress,
+            )
     finally:
         interpreter.close()
     print(render_result(result))
+    if promotion:
+        print(render_promotion(promotion))
     return 0
 
 
@@ -186,9 +264,24 @@ def _bars(run: Path) -> Iterator[Progress]:
         yield show
 
 
-def _report(run: Path) -> int:
+def _prompts(args: argparse.Namespace) -> int:
+    from tao.logs.read import read_log
+    from tao.prompts import write_prompts
+
+    if args.out is not None and args.out.exists():
+        raise InputError("is there already", str(args.out), "name another file")
+    read = read_log(args.log, args.request_column, args.instructions)
+    print(read.summary())
+    if args.out is not None:
+        write_prompts(args.out, read.prompts)
+        print(f"pool: {args.out}")
+    return 0
+
+
+def _report(args: argparse.Namespace) -> int:
     from tao.report import render_run
 
+    run: Path = args.run
     if not (run / "recipe.json").exists():
         raise InputError("no run here (recipe.json is missing)", str(run), "give the --out folder of 'tao tune'")
     print(render_run(run))

@@ -35,7 +35,7 @@ RETRIED = frozenset({408, 409, 425, 429, *range(500, 600)})
 FINISHED = {"length": "length", "max_tokens": "length", "content_filter": "content_filter"}
 """Reasons of a server that mean something else than the model's own end."""
 BROKEN = ("error", "abort")
-MANNER = frozenset({"key_env", "concurrency", "timeout_s", "attempts"})
+MANNER = frozenset({"concurrency", "timeout_s", "attempts"})
 """Fields that say how to ask, never what is answered: a run goes on when they change."""
 
 

@@ -21,7 +21,8 @@ from pydantic import (
 
 from tao.endpoint import EndpointSpec
 from tao.errors import InputError
-from tao.scoring.combine import Rewards
+from tao.scoring.combine import Rewards, Source
+from tao.scoring.signals import SignalSpec
 from tao.training.settings import Objective, Optim
 
 LOOP_STRATEGIES = ("direct", "plan", "reorder")
@@ -55,6 +56,10 @@ class Recipe(BaseModel):
     endpoint: EndpointSpec | None = None
     """The server of ``sampler: endpoint``."""
 
+    source: Source = "consensus"
+    """Where rewards come from; ``execution``, ``format`` and ``random`` are controls that leave the vote aside."""
+    signals: tuple[SignalSpec, ...] = ()
+    """Further label-free signals beside the vote, e.g. ``[{signal: rules.py:short, weight: 0.2, veto: 0.1}]``."""
     consensus_floor: float = Field(default=0.4, ge=0, le=1)
     """Winner's share of the valid votes below which a prompt abstains."""
     min_votes: int = Field(default=2, ge=1)
@@ -126,10 +131,17 @@ class Recipe(BaseModel):
 
     @model_serializer(mode="wrap")
     def _as_written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leaves the sampler out where it is the default: records of runs from before it could be chosen stay valid."""
+        """Leaves later fields out where they are the default: records of runs from before them stay valid."""
         fields: dict[str, Any] = handler(self)
-        unset: dict[str, Any] = {"sampler": "transformers", "vllm": {}, "endpoint": None}
-        return {name: value for name, value in fields.items() if name not in unset or value != unset[name]}
+        unset: dict[str, Any] = {
+            "source": "consensus",
+            "signals": [],
+            "sampler": "transformers",
+            "vllm": {},
+            "endpoint": None,
+        }
+        kept = {name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()}
+        return {name: value for name, value in fields.items() if name not in unset or kept[name] != unset[name]}
 
     def counts(self) -> dict[str, int]:
         """Samples per prompt by strategy: the mix's shares of `samples`, every strategy at least 1.
@@ -167,6 +179,7 @@ class Recipe(BaseModel):
             graded=self.graded,
             by_view=self.by_view,
             confidence=self.confidence,
+            source=self.source,
         )
 
     def optim(self) -> Optim:

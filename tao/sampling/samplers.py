@@ -37,6 +37,12 @@ def local_sampler(folder: Path, name: str = "transformers", engine: Mapping[str,
     return TransformersSampler(folder)
 
 
+def watching_factory(name: str, engine: Mapping[str, Any]) -> SamplerFactory:
+    """A factory for comparing checkpoints: where an endpoint explores, transformers answers for them."""
+    local = name if name in LOCAL else "transformers"
+    return lambda folder: local_sampler(folder, local, engine)
+
+
 def sampler_factory(name: str, engine: Mapping[str, Any], endpoint: EndpointSpec | None) -> SamplerFactory:
     """A factory for the fields `sampler`, `vllm` and `endpoint` of a recipe.
 
