@@ -58,6 +58,16 @@ examples:
   tao prompts inference_table.parquet
   tao prompts tickets.csv --request-column body --instructions "Name the team." --out pool.jsonl
 """
+REWARD_HELP = """\
+Learns to tell answers that won a vote from answers that lost it, on the prompts of finished runs. Use runs on other
+tasks than the one it will score: the checkpoint remembers its prompts and refuses to score them. Name it in a recipe:
+
+  signals: [{signal: reward_model, model: FOLDER, weight: 0.5}]
+"""
+REWARD_EXAMPLE = """\
+example:
+  tao reward-model --run runs/finance --run runs/tickets --model my-model --out reward-model
+"""
 TUNE_EXAMPLE = """\
 example:
   tao tune --model tao_bench/reference/model --prompts pool.jsonl --answers sql --out runs/mine \\
@@ -111,6 +121,24 @@ def build_parser() -> argparse.ArgumentParser:
     _log_options(prompts)
     prompts.add_argument("--out", type=Path, metavar="FILE", help="write them as a pool")
 
+    reward = verbs.add_parser(
+        "reward-model",
+        help="train a reward model on the votes of finished runs",
+        description=REWARD_HELP,
+        epilog=REWARD_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    reward.add_argument(
+        "--run", type=Path, action="append", required=True, metavar="DIR", help="a run; may be repeated"
+    )
+    reward.add_argument("--model", type=Path, required=True, metavar="DIR", help="checkpoint its body starts from")
+    reward.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the reward model")
+    reward.add_argument("--per-prompt", type=int, default=2, metavar="N", help="most pairs a prompt and round (2)")
+    reward.add_argument("--learning-rate", type=float, default=1e-4, metavar="R", help="default 1e-4")
+    reward.add_argument("--epochs", type=int, default=1, metavar="N", help="passes over the pairs (1)")
+    reward.add_argument("--max-tok", type=int, default=1024, metavar="N", help="longest conversation (1024)")
+    reward.add_argument("--seed", type=int, default=0, metavar="N", help="default 0")
+
     report = verbs.add_parser(
         "report",
         help="show a run's rounds and costs",
@@ -130,7 +158,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Entry point. Exit status: 0 fine, 2 bad input, 130 stopped by Ctrl-C."""
     args = build_parser().parse_args(argv)
     try:
-        verbs = {"report": _report, "prompts": _prompts, "tune": _tune}
+        verbs = {"report": _report, "prompts": _prompts, "tune": _tune, "reward-model": _reward_model}
         return verbs[args.verb](args)
     except InputError as error:
         print(f"tao: {error}", file=sys.stderr)
@@ -275,6 +303,25 @@ def _prompts(args: argparse.Namespace) -> int:
     if args.out is not None:
         write_prompts(args.out, read.prompts)
         print(f"pool: {args.out}")
+    return 0
+
+
+def _reward_model(args: argparse.Namespace) -> int:
+    from tao.scoring.reward_training import all_pairs, train_reward_model
+
+    pairs = all_pairs(args.run, args.per_prompt, args.seed)
+    figures = train_reward_model(
+        args.model,
+        pairs,
+        args.out,
+        learning_rate=args.learning_rate,
+        epochs=args.epochs,
+        max_tok=args.max_tok,
+        seed=args.seed,
+    )
+    print(f"{figures['pairs']:.0f} pairs, {figures['left_out']:.0f} left out as too long")
+    print(f"last batch: loss {figures['loss']:.3f}, {figures['accuracy']:.0%} ordered as the votes did")
+    print(f"reward model: {args.out}")
     return 0
 
 

@@ -38,7 +38,7 @@ from tao.sampling.samplers import SamplerFactory, sampler_factory
 from tao.scoring import combine as scoring
 from tao.scoring.alarms import alarms
 from tao.scoring.score import ScoredRound, handles_digest, score
-from tao.scoring.signals import Weighed, load_signals, signals_digest
+from tao.scoring.signals import Weighed, distinct_answers, load_signals, signals_digest
 from tao.scoring.stats import RoundStats
 from tao.stage import digest, folder_digest, write_atomic
 from tao.training import settings as training
@@ -202,7 +202,13 @@ def _explore_and_score(run: _Run, number: int, current: Path, folder: Path) -> S
             sampler.close()
     with _timed(run, "score", number):
         # Votes are taken once, on the round-start model's samples, and stay frozen while it trains on them.
-        return _scored(run, number, samples)
+        scored = _scored(run, number, samples)
+    for weighed in run.signals:
+        ask = weighed.signal.flop
+        flop = sum(ask(prompt, distinct_answers(scored.samples[prompt.id])) for prompt in scored.prompts)
+        if flop:
+            run.ledger.charge(Entry("score", number, weighed.signal.name, model_flop=flop, device_flop=flop))
+    return scored
 
 
 def _prompts(run: _Run, number: int) -> list[Prompt]:

@@ -158,6 +158,12 @@ def read_prompts(path: Path) -> list[Prompt]:
     return prompts
 
 
+def request_digest(prompt: Prompt) -> str:
+    """Hash of what is asked of what: messages and handles, the id aside."""
+    body = [[asdict(message) for message in prompt.messages], sorted(prompt.handles.items())]
+    return hashlib.sha256(json.dumps(body, ensure_ascii=False).encode()).hexdigest()[:16]
+
+
 def write_prompts(path: Path, prompts: Sequence[Prompt]) -> None:
     """Write a pool that `read_prompts` reads; handles are written as they stand.
 

@@ -31,7 +31,7 @@ from tao_bench.digest import SHORT, code_digest, tree_digest
 from tao_bench.task import LABELLED_SPLITS, Item, Split, TaskSpec, read_items, read_labels, read_spec, suggest
 from tao_bench.verify.verdict import Verifier
 
-NOT_DATA = ("README.md", "fixtures.jsonl", "__pycache__", "mutants.jsonl")
+NOT_DATA = ("README.md", "fixtures.jsonl", "__pycache__", "mutants.jsonl", "disputed.txt")
 """Files of a task folder that do not shape its data."""
 
 MANIFEST = "manifest.json"
@@ -123,7 +123,15 @@ def make_verifier(spec: TaskSpec, data: Path) -> Verifier:
         from tao_bench.verify.number import NumberVerifier
 
         return NumberVerifier(**spec.verifier_options)
-    known = ["number", "sql"]
+    if spec.verifier == "finance":
+        from tao_bench.verify.finance import FinanceVerifier
+
+        return FinanceVerifier(**spec.verifier_options)
+    if spec.verifier == "judge":
+        from tao_bench.verify.judge import JudgeVerifier
+
+        return JudgeVerifier(**spec.verifier_options)
+    known = ["finance", "judge", "number", "sql"]
     raise InputError(
         f"unknown verifier {spec.verifier!r}{suggest(spec.verifier, known)}",
         f"task {spec.name}",

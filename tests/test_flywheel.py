@@ -10,15 +10,16 @@ from random import Random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from training_toys import undecided
 
 from tao.cli import main
 from tao.errors import InputError
-from tao.flywheel.pool import next_pool, same_request
+from tao.flywheel.pool import next_pool
 from tao.flywheel.previous import read_previous
 from tao.flywheel.promote import WATCHED, Promotion, decide, watched
 from tao.loop import tune
 from tao.meaning import Outcome, Reading
-from tao.prompts import Message, Prompt
+from tao.prompts import Message, Prompt, request_digest
 from tao.recipe import Recipe
 from tao.rounds import TuneResult
 from tao.sampling.samplers import local_sampler
@@ -44,7 +45,7 @@ def test_what_is_known_is_left_out_and_a_taken_id_gives_way() -> None:
 def test_the_replayed_share_is_as_asked(old: int, new: int, replay: float, seed: int) -> None:
     before, fresh = [ask(n) for n in range(old)], [ask(100 + n) for n in range(new)]
     pool = next_pool(before, fresh, replay, Random(seed))
-    assert len({same_request(p) for p in pool.prompts}) == len(pool.prompts) == new + pool.replayed
+    assert len({request_digest(p) for p in pool.prompts}) == len(pool.prompts) == new + pool.replayed
     assert pool.replayed == old or abs(pool.replayed - replay * len(pool.prompts)) <= 1
     assert [p for p in pool.prompts if p in before] == list(pool.prompts[new:])
     chosen = watched(pool.prompts, pool.new, Random(seed))
@@ -75,12 +76,7 @@ RECIPE = Recipe(
 @pytest.fixture(scope="module")
 def first(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A model that says 1 or 2, and a finished run from it."""
-    from tao.training.settings import Optim
-    from tao.training.sft import Example, train_sft
-
-    base = tmp_path_factory.mktemp("flywheel") / "model"
-    examples = [Example(f"{p.id}{i}", p.messages, t) for p in POOL for i, t in enumerate(("1", "1", "2", "x"))]
-    train_sft(tiny_model, examples, Optim(learning_rate=5e-3, epochs=4, batch_size=12, max_row_tok=64), base, seed=0)
+    base = undecided(tiny_model, POOL, tmp_path_factory.mktemp("flywheel") / "model")
     out = base.with_name("run")
     assert tune(base, POOL, Digits(), RECIPE, out, seed=1).checkpoint != base
     return base, out

@@ -6,14 +6,12 @@ Replaying a part of earlier data is the plainest guard against forgetting when a
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from random import Random
 
 from tao.errors import InputError
-from tao.prompts import Prompt
+from tao.prompts import Prompt, request_digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +31,6 @@ class NextPool:
     replayed: int
 
 
-def same_request(prompt: Prompt) -> str:
-    """Hash of what is asked of what: messages and handles, ids aside."""
-    body = [[asdict(message) for message in prompt.messages], sorted(prompt.handles.items())]
-    return hashlib.sha256(json.dumps(body, ensure_ascii=False).encode()).hexdigest()[:16]
-
-
 def next_pool(old: Sequence[Prompt], new: Sequence[Prompt], replay: float, rng: Random) -> NextPool:
     """Put new prompts and a share of old ones together.
 
@@ -53,10 +45,10 @@ def next_pool(old: Sequence[Prompt], new: Sequence[Prompt], replay: float, rng: 
     """
     if not 0 <= replay < 1:
         raise InputError("the share of replayed prompts must be in [0, 1)", f"--replay {replay:g}", "use 0.25")
-    seen, taken = {same_request(prompt) for prompt in old}, {prompt.id for prompt in old}
+    seen, taken = {request_digest(prompt) for prompt in old}, {prompt.id for prompt in old}
     fresh: list[Prompt] = []
     for prompt in new:
-        request = same_request(prompt)
+        request = request_digest(prompt)
         if request in seen:
             continue
         seen.add(request)

@@ -15,7 +15,7 @@ from tao.sampling.samples import read_samples
 from tao.scoring.combine import VERSION, Rewards, Score, combine
 from tao.scoring.gate import refusal
 from tao.scoring.mentions import left_out
-from tao.scoring.signals import Weighed, consult, signals_digest, veto
+from tao.scoring.signals import Weighed, consult, distinct_answers, signals_digest, veto
 from tao.scoring.stats import RoundStats, round_stats
 from tao.stage import Stage, digest, file_digest
 
@@ -151,8 +151,7 @@ def score(
                 readings = read_answers(prompt, group, interpreter, rule=rewards.mentions)
                 weighed = None
                 if signals:
-                    answers = list(dict.fromkeys(s.answer for s in group if s.answer is not None))
-                    vetoed, values = consult(prompt, answers, signals)
+                    vetoed, values = consult(prompt, distinct_answers(group), signals)
                     readings = [veto(r, str(s.answer), vetoed) for r, s in zip(readings, group, strict=True)]
                     weighed = [values.get(str(s.answer), []) for s in group]
                 scores[prompt.id] = combine(group, readings, rewards, weighed)

@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tao.errors import InputError
 from tao.meaning import Outcome, Reading
-from tao.prompts import Prompt
+from tao.prompts import Prompt, Sample
 from tao.stage import digest, file_digest
 
 Rule = Callable[[Prompt, Sequence[str]], Sequence[float | None]]
@@ -40,7 +40,9 @@ class SignalSpec(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     signal: str
-    """A built-in name, ``package.module:function`` or ``file.py:function``."""
+    """A built-in name, ``package.module:function``, ``file.py:function``, or ``reward_model``."""
+    model: str = ""
+    """Checkpoint of ``reward_model``."""
     weight: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     """Its weight in the reward; the vote's is 1."""
     veto: float | None = Field(default=None, ge=0, le=1)
@@ -62,6 +64,10 @@ class Signal(Protocol):
 
     def values(self, prompt: Prompt, answers: Sequence[str]) -> list[float | None]:
         """A value in [0, 1] for each answer; None where it cannot say."""
+        ...
+
+    def flop(self, prompt: Prompt, answers: Sequence[str]) -> int:
+        """Model FLOPs of asking about these answers."""
         ...
 
     def close(self) -> None:
@@ -101,6 +107,10 @@ class RuleSignal:
             if value is not None and not (number and 0 <= value <= 1):
                 raise InputError(f"the rule gave {value!r}", where, "give a number in [0, 1], or None for no evidence")
         return [None if value is None else float(value) for value in found]
+
+    def flop(self, prompt: Prompt, answers: Sequence[str]) -> int:
+        """Rules cost no model FLOPs."""
+        return 0
 
     def close(self) -> None:
         """Nothing to give back."""
@@ -157,12 +167,29 @@ def load_signals(specs: Iterable[SignalSpec]) -> list[Weighed]:
     Raises:
         InputError: One cannot be found.
     """
-    return [Weighed(load_rule(spec.signal), spec.weight, spec.veto) for spec in specs]
+    return [Weighed(_load(spec), spec.weight, spec.veto) for spec in specs]
+
+
+def _load(spec: SignalSpec) -> Signal:
+    if spec.signal != "reward_model":
+        if spec.model:
+            raise InputError("only reward_model takes a model", f"signal {spec.signal}", "leave `model` out")
+        return load_rule(spec.signal)
+    if not spec.model:
+        raise InputError("which checkpoint?", "signal reward_model", "add `model: FOLDER`")
+    from tao.scoring.reward_model import RewardModelSignal
+
+    return RewardModelSignal(Path(spec.model))
 
 
 def signals_digest(signals: Sequence[Weighed]) -> str:
     """Hash of all that decides the signals' part in a score."""
     return digest([weighed.record() for weighed in signals])[:12]
+
+
+def distinct_answers(samples: Sequence[Sample]) -> list[str]:
+    """The different answers of a prompt's samples, in order of first appearance: each is asked about once."""
+    return list(dict.fromkeys(sample.answer for sample in samples if sample.answer is not None))
 
 
 def consult(
