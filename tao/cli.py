@@ -104,6 +104,11 @@ def build_parser() -> argparse.ArgumentParser:
     tune.add_argument("--recipe", type=Path, metavar="FILE", help="YAML: fields that differ from the defaults")
     tune.add_argument("--samples", type=int, metavar="N", help="samples per prompt and round, instead of the recipe's")
     tune.add_argument("--rounds", type=int, metavar="N", help="rounds, instead of the recipe's")
+    tune.add_argument(
+        "--sampler",
+        metavar="NAME",
+        help="transformers (default), vllm, or endpoint (the recipe says which), instead of the recipe's",
+    )
     tune.add_argument("--seed", type=int, default=0, metavar="N", help="seed of sampling and training (default 0)")
     tune.add_argument("--budget-flop", type=float, metavar="F", help="begin no round beyond these model FLOPs (2e13)")
     tune.add_argument("--dry-run", action="store_true", help="check everything, print what it would cost, run nothing")
@@ -174,7 +179,8 @@ def _recipe(args: argparse.Namespace, default: Recipe | None = None) -> Recipe:
     from tao.recipe import Recipe, make_recipe, read_recipe
 
     recipe = read_recipe(args.recipe) if args.recipe else default or Recipe()
-    changed = {name: getattr(args, name) for name in ("samples", "rounds") if getattr(args, name) is not None}
+    names = ("samples", "rounds", "sampler")
+    changed = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
     return make_recipe({**recipe.model_dump(), **changed}, "command line") if changed else recipe
 
 
@@ -231,8 +237,9 @@ def _tune(args: argparse.Namespace) -> int:
     from transformers.utils import logging
 
     from tao.flywheel.promote import decide, watched
-    from tao.loop import transformers_sampler, tune
+    from tao.loop import tune
     from tao.report import render_promotion
+    from tao.sampling.samplers import watching_factory
 
     logging.disable_progress_bar()
     interpreter = _interpreter(answers)
@@ -256,7 +263,7 @@ def _tune(args: argparse.Namespace) -> int:
                 recipe=recipe,
                 out=args.out,
                 seed=args.seed,
-                sampler=transformers_sampler,
+                sampler=watching_factory(recipe.sampler, recipe.vllm),
                 progress=progress,
             )
     finally:

@@ -186,6 +186,7 @@ class Entry:
         prompt_tok: Prompt tokens read, each prompt once per round and view.
         completion_tok: Tokens generated, what was thrown away included.
         train_tok: Tokens that went through forward and backward, without padding.
+        usd: Price of an endpoint's tokens; None (and not written) for local work and unknown prices.
     """
 
     stage: StageName
@@ -196,33 +197,36 @@ class Entry:
     prompt_tok: int = 0
     completion_tok: int = 0
     train_tok: int = 0
+    usd: float | None = None
 
     def __post_init__(self) -> None:
         if self.stage not in STAGES:
             raise InputError(f"unknown ledger stage {self.stage!r}", fix=f"use one of {', '.join(STAGES)}")
-        negative = [name for name in AMOUNTS if getattr(self, name) < 0]
+        negative = [name for name in (*AMOUNTS, "usd") if (getattr(self, name) or 0) < 0]
         if negative or self.round < 0:
             raise InputError(f"a ledger entry cannot be negative ({', '.join(negative) or 'round'})")
 
 
-AMOUNTS = tuple(field.name for field in fields(Entry) if field.name not in ("stage", "round", "note"))
+AMOUNTS = tuple(field.name for field in fields(Entry) if field.name not in ("stage", "round", "note", "usd"))
 
 
 @dataclass(frozen=True, slots=True)
 class Total:
-    """Summed entries; same units as `Entry`."""
+    """Summed entries; same units as `Entry`; `usd` sums the prices that are known."""
 
     model_flop: int = 0
     device_flop: int = 0
     prompt_tok: int = 0
     completion_tok: int = 0
     train_tok: int = 0
+    usd: float = 0.0
 
 
 def total(entries: Iterable[Entry]) -> Total:
     """Sum of entries."""
     listed = list(entries)
-    return Total(**{name: sum(getattr(entry, name) for entry in listed) for name in AMOUNTS})
+    amounts = {name: sum(getattr(entry, name) for entry in listed) for name in AMOUNTS}
+    return Total(**amounts, usd=sum(entry.usd or 0.0 for entry in listed))
 
 
 class Ledger:
@@ -293,7 +297,8 @@ class Ledger:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("a", encoding="utf-8") as handle:
-                handle.write(json.dumps(asdict(entry), sort_keys=True, ensure_ascii=False) + "\n")
+                body = {name: value for name, value in asdict(entry).items() if value is not None}
+                handle.write(json.dumps(body, sort_keys=True, ensure_ascii=False) + "\n")
         except OSError as error:
             raise InputError(
                 f"cannot be written ({error.strerror})", str(path), "free space, then run the same command again"

@@ -27,12 +27,14 @@ from typing import Any
 
 from tao import __version__
 from tao.compute import Entry, Ledger, ModelShape
+from tao.endpoint import MANNER
 from tao.meaning import Interpreter
 from tao.prompts import Prompt, pool_digest, write_prompts
 from tao.recipe import Recipe
 from tao.rounds import Round, TuneResult, claim, read_round, write_result, write_round
 from tao.sampling.explore import explore
-from tao.sampling.protocol import Sampler, Settings
+from tao.sampling.protocol import Settings
+from tao.sampling.samplers import SamplerFactory, sampler_factory
 from tao.scoring import combine as scoring
 from tao.scoring.alarms import alarms
 from tao.scoring.score import ScoredRound, handles_digest, score
@@ -46,14 +48,6 @@ from tao.training.stage import entry, figures, train_round
 
 Progress = Callable[[str, int, int], None]
 """Called with the stage's name, what is done of it and how much there is."""
-SamplerFactory = Callable[[Path], Sampler]
-
-
-def transformers_sampler(folder: Path) -> Sampler:
-    """The default sampler factory: transformers on this machine."""
-    from tao.sampling.transformers_sampler import TransformersSampler
-
-    return TransformersSampler(folder)
 
 
 def tune(
@@ -65,7 +59,7 @@ def tune(
     *,
     seed: int = 0,
     budget_flop: float | None = None,
-    sampler: SamplerFactory = transformers_sampler,
+    sampler: SamplerFactory | None = None,
     ledger: Ledger | None = None,
     progress: Progress | None = None,
 ) -> TuneResult:
@@ -80,7 +74,7 @@ def tune(
         seed: Of sampling and of the training order.
         budget_flop: Model FLOPs not to exceed. A round that would (going by what the one before cost) is not
             begun; the first always is.
-        sampler: Makes a sampler from a checkpoint folder.
+        sampler: Makes a sampler from a checkpoint folder; the recipe's if None.
         ledger: Where to charge; ``out/ledger.jsonl`` if None.
         progress: See `Progress`.
 
@@ -91,7 +85,7 @@ def tune(
     if recipe.lora:
         lora.require()
     # More rounds of the same run are no other run: they go on where it ended.
-    asked = recipe.model_dump(mode="json", exclude={"rounds"})
+    asked = recipe.model_dump(mode="json", exclude={"rounds": True, "endpoint": set(MANNER)})
     made_from = {
         "model": folder_digest(model),
         "pool": pool_digest(prompts),
@@ -112,7 +106,7 @@ def tune(
         recipe=recipe,
         out=out,
         seed=seed,
-        sampler=sampler,
+        sampler=sampler or sampler_factory(recipe.sampler, recipe.vllm, recipe.endpoint),
         ledger=ledger or Ledger(out / "ledger.jsonl"),
         progress=progress,
         shape=ModelShape.from_config(model),

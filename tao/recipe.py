@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +19,7 @@ from pydantic import (
     model_validator,
 )
 
+from tao.endpoint import EndpointSpec
 from tao.errors import InputError
 from tao.scoring.combine import Rewards, Source
 from tao.scoring.signals import SignalSpec
@@ -48,7 +50,10 @@ class LoraFields(BaseModel):
     """The matrices of every layer that get one."""
 
 
-LATER = frozenset("source signals scale_rewards margin pairs by_length imitate lora kl_base_cap kl_base_steps".split())
+LATER = frozenset(
+    "sampler vllm endpoint source signals scale_rewards margin pairs by_length imitate lora "
+    "kl_base_cap kl_base_steps".split()
+)
 """Fields that came after the first published runs: named in a record only where they are not the default."""
 
 
@@ -71,6 +76,13 @@ class Recipe(BaseModel):
     """Longest prompt in tokens, in every view; a longer one is an error."""
     max_new_tok: int = Field(default=96, gt=0)
     """Longest completion in tokens; longer ones count as truncated."""
+    sampler: Literal["transformers", "vllm", "endpoint"] = "transformers"
+    """What generates: ``transformers`` (exact to the byte), ``vllm`` (its offline engine, rebuilt every round), or
+    ``endpoint``: a server's samples, which are not this model's unless it serves the very checkpoint."""
+    vllm: Mapping[str, Any] = Field(default_factory=dict)
+    """Keyword arguments of `vllm.LLM`, e.g. ``{tensor_parallel_size: 4}``."""
+    endpoint: EndpointSpec | None = None
+    """The server of ``sampler: endpoint``."""
 
     source: Source = "consensus"
     """Where rewards come from; ``execution``, ``format`` and ``random`` are controls that leave the vote aside."""
@@ -156,6 +168,15 @@ class Recipe(BaseModel):
                 "scale_rewards: dividing by the group's standard deviation cancels the weights that 'confidence' gives "
                 "to prompts; write confidence: false, or scale by none or batch"
             )
+        if (self.endpoint is not None) != (self.sampler == "endpoint"):
+            raise ValueError("endpoint: goes with `sampler: endpoint`, which needs its `{url: ..., model: ...}`")
+        if self.vllm and self.sampler != "vllm":
+            raise ValueError("vllm: goes with `sampler: vllm`")
+        if self.sampler == "endpoint" and self.rounds > 1 and self.objective != "rft":
+            raise ValueError(
+                f"sampler: an endpoint goes on serving one model, and {self.objective} needs samples of the model it "
+                "trains: use `rounds: 1`, or `objective: rft`"
+            )
         self.rewards()
         return self
 
@@ -238,6 +259,11 @@ class Recipe(BaseModel):
         return made.get(self.objective)
 
 
+def _close(name: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
 def make_recipe(fields: Mapping[str, Any], where: str = "recipe") -> Recipe:
     """Validate a recipe's fields.
 
@@ -251,9 +277,15 @@ def make_recipe(fields: Mapping[str, Any], where: str = "recipe") -> Recipe:
         for fault in error.errors():
             name = ".".join(str(part) for part in fault["loc"])
             if fault["type"] == "extra_forbidden":
-                known = [*Recipe.model_fields, *(f"lora.{field}" for field in LoraFields.model_fields)]
-                close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-                faults.append(f"unknown field {name!r}" + (f" (did you mean {close[0]!r}?)" if close else ""))
+                inner = {"endpoint": EndpointSpec.model_fields, "lora": LoraFields.model_fields}
+                head = name.partition(".")[0] if "." in name else ""
+                known = [f"{head}.{field}" for field in inner.get(head, {})] or list(Recipe.model_fields)
+                faults.append(f"unknown field {name!r}{_close(name, known)}")
+            elif fault["type"] == "literal_error" and isinstance(fault["input"], str):
+                allowed = re.findall(r"'([^']+)'", fault["ctx"]["expected"])
+                faults.append(
+                    f"{name}: {fault['input']!r} is none of {', '.join(allowed)}{_close(fault['input'], allowed)}"
+                )
             else:
                 message = fault["msg"].removeprefix("Value error, ")
                 faults.append(f"{name}: {message}" if name else message)

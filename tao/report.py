@@ -85,6 +85,8 @@ def render_ledger(ledger: Ledger) -> str:
     ]
     rows.append(("tuning", "", "", "", f"{ledger.tuning_flop():.3g}", ""))
     text = table(("round, stage", "prompt tok", "completion tok", "train tok", "model FLOP", "device FLOP"), rows)
+    prices = [entry.usd for entry in ledger.entries() if entry.usd is not None]
+    text += f"\npaid to endpoints: ${sum(prices):.4f}" if prices else ""
     lost = sum(entry.device_flop for entry in ledger.lost())
     return text + (f"\nlost to interruptions: {lost:.3g} device FLOP" if lost else "")
 
@@ -159,6 +161,8 @@ def render_plan(model: Path, prompts: Sequence[Prompt], recipe: Recipe, budget_f
         rounds=recipe.rounds,
         views=len(recipe.mix),
     ).explore
+    if recipe.sampler == "endpoint":
+        explore = 0  # the server's compute is not known
     # A training row holds a prompt once and its answers behind it; imitation trains on the winners alone.
     behind = round(answer_tok * (recipe.per_prompt if recipe.objective == "rft" else recipe.samples))
     passes = 3 * recipe.epochs + (recipe.objective != "rft")
@@ -172,6 +176,11 @@ def render_plan(model: Path, prompts: Sequence[Prompt], recipe: Recipe, budget_f
         f"about {explore + train:.2g} model FLOP: explore {explore:.2g}, train at most {train:.2g}",
         f"(guessed: {prompt_tok:.0f} tokens a prompt, {answer_tok:.0f} an answer; equal answers are trained on once)",
     ]
+    if recipe.endpoint:
+        asked, samples = each * recipe.rounds, each * recipe.rounds * recipe.samples
+        usd = recipe.endpoint.usd(round(asked * len(recipe.mix) * prompt_tok), round(samples * answer_tok))
+        price = "at a price that was not given" if usd is None else f"for about ${usd:.2f}"
+        lines.append(f"explored by {recipe.endpoint.model} at {recipe.endpoint.url}, {price}; its FLOPs are not known")
     if budget_flop is not None:
         lines.append(f"budget {budget_flop:.2g} model FLOP: the first round always runs, no later one begins beyond it")
     return "\n".join(lines)

@@ -6,7 +6,7 @@ split's order. Nothing here knows a label.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,11 +23,11 @@ from tao_bench.task import Limits
 Progress = Callable[[str, int, int], None]
 
 
-def make_sampler(folder: Path) -> Sampler:
+def make_sampler(folder: Path, name: str = "transformers", engine: Mapping[str, Any] | None = None) -> Sampler:
     """The sampler every arm answers with: same precision and chunks for all, so that only weights differ."""
-    from tao.sampling.transformers_sampler import TransformersSampler
+    from tao.sampling.samplers import local_sampler
 
-    return TransformersSampler(folder, dtype="bfloat16", threads=1)
+    return local_sampler(folder, name, engine)
 
 
 def elect(prompt: Prompt, samples: Sequence[Sample], interpreter: Interpreter) -> Sample:

@@ -38,6 +38,13 @@ an experiment file:
     - arm: tao
       samples: [4, 16]             # samples per prompt and round
       rounds: 3
+    - arm: endpoint                # a served model, as it is: tokens and price, no FLOPs
+      url: https://api.openai.com/v1
+      model: gpt-4o
+      key_env: OPENAI_API_KEY      # the variable that holds the key, never the key
+      usd_per_m_in: 2.5
+      usd_per_m_out: 10
+      instructions: Answer with one Databricks SQL query and nothing else.
 """
 PORT_HELP = """\
 Ports published text-to-SQL sets to the Databricks dialect and proves each gold: it runs on its source engine

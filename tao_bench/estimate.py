@@ -44,11 +44,13 @@ class Cost:
         tuning_flop: Model FLOPs of tuning: the budget axis.
         answer_flop: Model FLOPs of answering the evaluated split.
         items: Items of the evaluated split.
+        usd: Price of a remote arm's answers; None for local ones and unknown prices.
     """
 
     tuning_flop: int
     answer_flop: int
     items: int
+    usd: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +150,8 @@ class Estimator:
         """Planned FLOPs of a cell."""
         prompt, answer, items, pool = self._sizes(prepared.cell.task)
         options: Any = prepared.cell.options
+        if options.REMOTE:
+            return Cost(0, 0, items, options.usd_of(items * prompt, items * answer))
         tuning = 0
         if prepared.cell.arm == "sft":
             tuning = plan_sft(

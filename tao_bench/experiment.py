@@ -23,7 +23,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -101,6 +101,10 @@ class Experiment(BaseModel):
     deployed: Deployed = Deployed()
     chosen_on_dev: bool = True
     """Whether the options of trained arms were chosen on dev; its labels are then counted for them."""
+    sampler: Literal["transformers", "vllm"] = "transformers"
+    """What all arms answer with, and TAO explores with unless its recipe says otherwise."""
+    vllm: Mapping[str, Any] = Field(default_factory=dict)
+    """Keyword arguments of `vllm.LLM`, e.g. ``{tensor_parallel_size: 4}``."""
     arms: tuple[ArmEntry, ...] = Field(min_length=1)
 
 
@@ -120,6 +124,8 @@ class Cell:
         deployed: How the shared starting model was made.
         eval: What is evaluated.
         fold: The fold it answers, tuned on the others; None without cross-validation.
+        sampler: What it samples with.
+        engine: Keyword arguments of `vllm.LLM`.
     """
 
     id: str
@@ -133,6 +139,8 @@ class Cell:
     deployed: Deployed
     eval: EvalSpec
     fold: int | None = None
+    sampler: str = "transformers"
+    engine: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def pooled_id(self) -> str:
@@ -302,6 +310,8 @@ def expand(experiment: Experiment, path: str = "experiment", tree: yaml.Node | N
                     deployed=experiment.deployed,
                     eval=experiment.eval,
                     fold=fold,
+                    sampler=experiment.sampler,
+                    engine=experiment.vllm,
                 )
     return list(cells.values())
 

@@ -91,11 +91,12 @@ def cell_config(cell: Cell, task: Task, prints: Fingerprint, drift: list[str] | 
         "arm_options": cell.options.model_dump(mode="json"),
         "task": task.version_name,
         "seed": cell.seed,
-        "model": Path(cell.model).name if Path(cell.model).is_dir() else cell.model,
+        "model": _model_name(cell),
+        **({} if cell.sampler == "transformers" or cell.options.REMOTE else _sampler(cell)),
         "deployed": cell.deployed.model_dump(mode="json"),
         "eval": cell.eval.model_dump(mode="json", exclude=None if cell.eval.folds else {"folds"}),
         "uses_labels": arm.uses_labels,
-        "labels_base": cell.deployed.labels,
+        "labels_base": 0 if cell.options.REMOTE else cell.deployed.labels,
         "labels_arm": cell.options.labels_used(),
         "labels_dev": dev_items if arm.tune is not None else 0,
         "budget": cell.options.budget(),
@@ -106,6 +107,18 @@ def cell_config(cell: Cell, task: Task, prints: Fingerprint, drift: list[str] | 
         "frozen_drift": drift,
         "versions": versions(cell.arm),
     }
+
+
+def _sampler(cell: Cell) -> dict[str, Any]:
+    """What a cell samples with, where it is not the default."""
+    return {"sampler": cell.sampler, **({"vllm": dict(cell.engine)} if cell.engine else {})}
+
+
+def _model_name(cell: Cell) -> str:
+    """What answers, as its row names it."""
+    if cell.options.REMOTE:
+        return f"endpoint {cell.options.model_dump()['model']}"
+    return Path(cell.model).name if Path(cell.model).is_dir() else cell.model
 
 
 def prepare(experiment: Experiment, cells: Sequence[Cell], out: Path, results: Path, extra: Sequence[Path] = ()) -> Run:
@@ -193,7 +206,10 @@ def write_configs(run: Run, restart: bool = False) -> list[str]:
         path, config = prepared.folder.config, prepared.config
         if path.is_file():
             before = json.loads(path.read_text(encoding="utf-8"))
-            differing = sorted(k for k in {*before, *config} if before.get(k) != config.get(k))
+            was, now = _settled(before, prepared.cell), _settled(config, prepared.cell)
+            differing = sorted(k for k in {*was, *now} if was.get(k) != now.get(k))
+            if not differing and before != config:
+                write_json(path, config)
             if _only_verifier(before, config, differing):
                 for part in ("rows.jsonl", "rows.meta.json", "rows.done"):
                     (prepared.folder.evaluation / part).unlink(missing_ok=True)
@@ -226,6 +242,14 @@ def write_configs(run: Run, restart: bool = False) -> list[str]:
         (regraded, "cells are judged again: their verifier has changed"),
     )
     return [f"{len(cells)} {what}: {', '.join(cells[:5])}" for cells, what in notes if cells]
+
+
+def _settled(config: Mapping[str, Any], cell: Cell) -> dict[str, Any]:
+    """A configuration without the options that change nothing about the answers."""
+    options = config.get("arm_options")
+    if not isinstance(options, Mapping):
+        return dict(config)
+    return {**config, "arm_options": {k: v for k, v in options.items() if k not in cell.options.MANNER}}
 
 
 def _only_verifier(before: Mapping[str, Any], config: Mapping[str, Any], differing: Sequence[str]) -> bool:

@@ -14,6 +14,7 @@ from pathlib import Path
 from rich.console import Console
 
 from tao.errors import InputError
+from tao.sampling.vllm_sampler import engine_python
 from tao_bench.cli import set_data
 from tao_bench.estimate import Estimator, learn_pace
 from tao_bench.experiment import PRESETS, Cell, Experiment, expand, read_experiment
@@ -57,6 +58,10 @@ def _duration(seconds: float) -> str:
     return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
+def _usd(usd: float) -> str:
+    return f"${usd:.2f}" if usd >= 0.01 else "< $0.01"
+
+
 def _print_plan(console: Console, run: Run, jobs: Sequence[Job], parallel: int, estimator: Estimator) -> None:
     """What would run, what it costs and what it could show."""
     from rich.table import Table
@@ -73,6 +78,10 @@ def _print_plan(console: Console, run: Run, jobs: Sequence[Job], parallel: int, 
         cost = estimator.cost(prepared)
         took = sum(estimator.seconds(prepared, work) for work in ("model", "verify"))
         about = "finished" if prepared.finished else _duration(took)
+        if prepared.cell.options.REMOTE:  # a server's pace is its own
+            about = about if prepared.finished else "remote" if cost.usd is None else _usd(cost.usd)
+            table.add_row(prepared.cell.id, "–", "–", about)
+            continue
         table.add_row(prepared.cell.id, f"{cost.tuning_flop:.2e}", f"{cost.answer_flop:.2e}", about)
     console.print(table, highlight=False)
     total = sum(job.weight for job in jobs)
@@ -138,6 +147,11 @@ def run_experiment(options: argparse.Namespace) -> int:
     if experiment.name in PRESETS and options.experiment in PRESETS and not options.model:
         for drift in run.warnings:
             raise InputError(drift, options.experiment, "restore the frozen files, or run a copy of the preset")
+    for prepared in run.cells:
+        if not prepared.finished:
+            prepared.cell.options.check_here()
+    if experiment.sampler == "vllm" and not all(prepared.finished for prepared in run.cells):
+        engine_python()
     with run_lock(run.root):
         for warning in (*run.warnings, *write_configs(run, options.restart)):
             console.print(f"warning: {warning}", style="bold yellow", markup=False, highlight=False, soft_wrap=True)

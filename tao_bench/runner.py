@@ -113,7 +113,7 @@ def jobs_of(run: Run, weigh: Callable[[Prepared, Work], float]) -> list[Job]:
             "base": str(run.model.path),
         }
         after: tuple[str, ...] = ()
-        if cell.deployed.labels:
+        if cell.deployed.labels and not cell.options.REMOTE:
             settings = [prepared.config["deployed"], prepared.config["frozen"], versions("sft")]
             root = run.root / "deployed" / f"{name}-{digest(settings)[:8]}"  # made otherwise, kept elsewhere
             if name not in deployed:

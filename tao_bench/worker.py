@@ -204,7 +204,14 @@ def _workplace(job: Assignment, options: Any, *, seed: int, uses_labels: bool, p
         progress=progress,
         ledger=Ledger(job.folder.ledger),
         reserved=job.config["deployed"]["labels"],
+        sampler=_sampler(job.config)[0],
+        engine=_sampler(job.config)[1],
     )
+
+
+def _sampler(config: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+    """What the experiment samples with and its engine's options; named where they are not the default."""
+    return config.get("sampler", "transformers"), config.get("vllm", {})
 
 
 def model(job: Assignment, report: Report) -> None:
@@ -216,7 +223,8 @@ def model(job: Assignment, report: Report) -> None:
         record = os.environ.get(RECORD_VARIABLE)
         seal(job.task.data, Path(record) if record else None)
     options = arm.options.model_validate(job.config["arm_options"])
-    _one_thread()
+    if arm.sampler is None:
+        _one_thread()
     tuned = 0.0
     if arm.tune is not None:
         tuned = 0.8
@@ -234,7 +242,7 @@ def model(job: Assignment, report: Report) -> None:
     name = job.folder.model.read_text(encoding="utf-8").strip()
     folder = job.base if name == STARTING_MODEL else job.folder.root / name
     with _timed(job.folder, "answer"):
-        sampler = make_sampler(folder)
+        sampler = arm.sampler(options) if arm.sampler else make_sampler(folder, *_sampler(job.config))
         try:
             answer(
                 sampler,

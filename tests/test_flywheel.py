@@ -17,11 +17,12 @@ from tao.errors import InputError
 from tao.flywheel.pool import next_pool
 from tao.flywheel.previous import read_previous
 from tao.flywheel.promote import WATCHED, Promotion, decide, watched
-from tao.loop import transformers_sampler, tune
+from tao.loop import tune
 from tao.meaning import Outcome, Reading
 from tao.prompts import Message, Prompt, request_digest
 from tao.recipe import Recipe
 from tao.rounds import TuneResult
+from tao.sampling.samplers import local_sampler
 
 
 def ask(number: int, name: str = "") -> Prompt:
@@ -93,9 +94,7 @@ def test_a_finished_run_can_be_gone_on_from(first: tuple[Path, Path], tmp_path: 
 
 
 def ask_both(serving: Path, result: TuneResult, interpreter: Digits, out: Path) -> Promotion:
-    return decide(
-        serving, result, POOL, interpreter=interpreter, recipe=RECIPE, out=out, seed=0, sampler=transformers_sampler
-    )
+    return decide(serving, result, POOL, interpreter=interpreter, recipe=RECIPE, out=out, seed=0, sampler=local_sampler)
 
 
 def test_a_new_model_is_promoted_unless_an_alarm_goes_off(first: tuple[Path, Path], tmp_path: Path) -> None:

@@ -27,7 +27,8 @@ from tao.scoring.stats import RoundStats
 from tao.stage import write_atomic
 
 if TYPE_CHECKING:
-    from tao.loop import Progress, SamplerFactory
+    from tao.loop import Progress
+    from tao.sampling.samplers import SamplerFactory
 
 WATCHED = 200
 """Prompts that both models answer: a fall of the run rate by 15 points in 200 groups of samples is no accident."""

@@ -6,7 +6,9 @@ Files, beside what `tao.stage.Stage` keeps for each:
 - ``<name>.chunks.jsonl``: one line a finished chunk (id, samples, tokens, FLOPs), written after its
   rows. Rows without their chunk's line are owed again, so a killed stage ends with the same bytes;
 - ``<name>.inflight``: the chunk being generated. If it is found on resuming, that work was lost,
-  and the ledger is told.
+  and the ledger is told;
+- ``<name>.responses.jsonl``: every single response of an endpoint as it arrived, so that none is asked
+  (and paid) for twice; removed when the stage is finished.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from tao import __version__
 from tao.compute import Entry, Ledger, StageName
 from tao.errors import InputError
 from tao.prompts import Prompt, pool_digest
-from tao.sampling.protocol import Chunk, ChunkPlan, Sampler, Settings
+from tao.sampling.protocol import Chunk, ChunkPlan, KeepsResponses, Sampler, Settings
 from tao.sampling.strategies import VERSION, Supplies, View, build_views, check_mix, deployment_form
 from tao.stage import Stage, digest, write_atomic
 
@@ -179,6 +181,10 @@ def _run(work: _Work, plans: Sequence[ChunkPlan]) -> None:
     work.progress(work.stage, count, everything)
     inflight = work.rows.path.with_suffix(".inflight")
     lost = _lost_attempts(inflight)
+    responses = work.rows.path.with_suffix(".responses.jsonl")
+    if isinstance(work.sampler, KeepsResponses):
+        work.sampler.keep_responses(responses)
+        lost = {}
     for plan in plans[len(done) :]:
         attempts = lost.get(plan.id, 0)
         write_atomic(inflight, f"{plan.id} {attempts + 1}\n")
@@ -193,6 +199,7 @@ def _run(work: _Work, plans: Sequence[ChunkPlan]) -> None:
     inflight.unlink(missing_ok=True)
     work.finished.finish()
     work.rows.finish()
+    responses.unlink(missing_ok=True)
 
 
 def _lost_attempts(inflight: Path) -> dict[str, int]:
@@ -226,13 +233,16 @@ def _chunk_line(chunk: Chunk, sampler: Sampler) -> dict[str, Any]:
         "completion_tok": chunk.completion_tok,
         "model_flop": chunk.model_flop(sampler.shape),
         "device_flop": chunk.device_flop(sampler.shape),
+        **({"remote": asdict(chunk.remote)} if chunk.remote else {}),
     }
 
 
 def _entry(work: _Work, note: str) -> Entry:
     lines = work.finished.rows()
     amounts = ("model_flop", "device_flop", "prompt_tok", "completion_tok")
-    return Entry(work.stage, work.round, note, **{name: sum(line[name] for line in lines) for name in amounts})
+    prices = [line["remote"]["usd"] for line in lines if "remote" in line]
+    usd = None if not prices or None in prices else round(sum(prices), 9)
+    return Entry(work.stage, work.round, note, **{name: sum(line[name] for line in lines) for name in amounts}, usd=usd)
 
 
 def _charge_lost(ledger: Ledger, line: Mapping[str, Any], attempts: int, work: _Work) -> None:

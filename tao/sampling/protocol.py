@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Protocol
+from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from tao.compute import ModelShape, generation_device_flop, generation_flop
 from tao.errors import InputError
@@ -16,6 +17,8 @@ from tao.prompts import Message
 from tao.stage import digest
 
 AUTO_ROWS, AUTO_PROMPTS = 256, 64
+UNKNOWN_TOKEN = -1
+"""Stands in `Completion.token_ids` for a token known by its count only: endpoints give text and numbers, no ids."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +86,9 @@ class Completion:
         key: Its request.
         index: 0-based among the request's samples.
         text: Decoded, special tokens left out.
-        token_ids: Generated ids, end-of-text included when it was produced.
+        token_ids: Generated ids, end-of-text included when it was produced (see `UNKNOWN_TOKEN`).
         prompt_tok: Prompt tokens fed, without padding.
-        finish_reason: ``stop`` or ``length``.
+        finish_reason: ``stop``, ``length`` or, from endpoints, ``content_filter``.
     """
 
     key: str
@@ -121,18 +124,39 @@ class ChunkPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class Remote:
+    """What a chunk took from an endpoint, beside its tokens.
+
+    Attributes:
+        usd: Its price; None where prices are not known.
+        requests: Requests answered.
+        retries: Attempts that failed before one succeeded.
+        filtered: Samples withheld by a content filter.
+        models: The models that the server says it used.
+    """
+
+    usd: float | None
+    requests: int
+    retries: int
+    filtered: int
+    models: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Chunk:
     """A finished chunk.
 
     Attributes:
         id: The plan's id.
         completions: Request by request, sample by sample.
-        prompt_tok: Prompt tokens, each prompt once, without padding.
+        prompt_tok: Prompt tokens, each prompt once, without padding; from endpoints, as billed.
         completion_tok: Generated tokens.
         prefill_rows: Prompts prefilled, fill rows included.
         pad_tok: Length they were padded to.
         decode_rows: Rows of each decoding step as executed.
         prefix_rows: Rows of each step's attention over the prompts (see `tao.compute.generation_device_flop`).
+        padded: False from an engine that pads nothing: it executes what the method needs.
+        remote: From endpoints only.
     """
 
     id: str
@@ -143,6 +167,8 @@ class Chunk:
     pad_tok: int = 0
     decode_rows: tuple[int, ...] = ()
     prefix_rows: tuple[int, ...] = ()
+    padded: bool = True
+    remote: Remote | None = None
 
     def model_flop(self, shape: ModelShape | None) -> int:
         """FLOPs the method needs: no padding, every prompt once. 0 where the model's shape is unknown."""
@@ -157,6 +183,8 @@ class Chunk:
         """FLOPs as executed. 0 where the model's shape is unknown."""
         if shape is None:
             return 0
+        if not self.padded:
+            return self.model_flop(shape)
         return generation_device_flop(shape, self.prefill_rows, self.pad_tok, self.decode_rows, self.prefix_rows)
 
 
@@ -187,6 +215,15 @@ class Sampler(Protocol):
 
     def close(self) -> None:
         """Release the model."""
+        ...
+
+
+@runtime_checkable
+class KeepsResponses(Protocol):
+    """A sampler whose single responses are worth keeping: what was paid for is never asked for again."""
+
+    def keep_responses(self, path: Path) -> None:
+        """Note every response in this file as it arrives, and reuse what an earlier process noted there."""
         ...
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from tao.errors import InputError
 from tao.prompts import Prompt, Sample
+from tao.sampling.protocol import UNKNOWN_TOKEN
 from tao.scoring.score import ScoredRound
 from tao.training.settings import Work, bucket
 from tao.training.tokens import answer_ids, prompt_ids
@@ -59,8 +60,8 @@ class Row:
 
 def token_ids(sample: Sample, prompt: Prompt, tokenizer: Any, stop: Collection[int]) -> tuple[int, ...]:
     """A sample's answer in deployment form, as tokens behind the deployment prompt."""
-    if sample.answer == sample.text:  # sampled in deployment form: the very tokens of the policy
-        return sample.token_ids
+    if sample.answer == sample.text and UNKNOWN_TOKEN not in sample.token_ids:
+        return sample.token_ids  # sampled in deployment form: the very tokens of the policy
     return tuple(answer_ids(tokenizer, prompt.messages, str(sample.answer), stop))
 
 

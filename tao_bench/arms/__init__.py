@@ -6,7 +6,7 @@ import importlib
 
 from tao_bench.arms.contract import Arm
 
-ARM_NAMES = ("base", "base_maj", "sft", "tao")
+ARM_NAMES = ("base", "base_maj", "sft", "tao", "endpoint")
 
 
 def get_arm(name: str) -> Arm:

@@ -7,7 +7,7 @@ a reader of labels; to any other the field is None and its process refuses to op
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict
 from tao.compute import Ledger
 from tao.meaning import Interpreter
 from tao.prompts import Prompt
+from tao.sampling.protocol import Sampler
 from tao_bench.task import Item, Label, Limits, Split
 
 LabelReader = Callable[[Split], Mapping[str, Label]]
@@ -30,6 +31,10 @@ class ArmOptions(BaseModel):
 
     GRID: ClassVar[tuple[str, ...]] = ()
     """Fields an experiment file may give as a list, one cell per value."""
+    REMOTE: ClassVar[bool] = False
+    """Whether a server answers: no weights, no FLOPs, tokens and price only."""
+    MANNER: ClassVar[frozenset[str]] = frozenset()
+    """Fields that say how the work is done, never what comes of it: a cell goes on when they change."""
 
     def slug(self) -> str:
         """The part of a cell's id that tells its options, e.g. ``n8-r3``."""
@@ -51,6 +56,13 @@ class ArmOptions(BaseModel):
         """Samples generated per answer in deployment."""
         return 1
 
+    def check_here(self) -> None:
+        """Refuse, before anything is run, what cannot work on this machine (a key that is not set, say)."""
+
+    def usd_of(self, prompt_tok: float, completion_tok: float) -> float | None:
+        """Price of tokens of a remote arm; None where there is none or it is unknown."""
+        return None
+
 
 @dataclass(frozen=True, slots=True)
 class Workplace:
@@ -70,6 +82,8 @@ class Workplace:
         progress: Where to tell how far it is.
         ledger: Where every stage charges its tokens and FLOPs.
         reserved: Labels of the train split that made the deployed assistant; no arm trains on them again.
+        sampler: What the experiment samples with (`tao.sampling.samplers.LOCAL`).
+        engine: Keyword arguments of `vllm.LLM`.
     """
 
     options: Any
@@ -85,6 +99,8 @@ class Workplace:
     progress: Progress
     ledger: Ledger
     reserved: int = 0
+    sampler: str = "transformers"
+    engine: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +113,7 @@ class Arm:
         options: Its options model.
         tune: Trains and returns the checkpoint's folder; None for arms that use the base as it is.
         decode: How its model answers: one greedy response, or the majority of several samples.
+        sampler: Makes what answers from the options, for a model that is not on this machine.
     """
 
     name: str
@@ -104,3 +121,4 @@ class Arm:
     options: type[ArmOptions]
     tune: Callable[[Workplace], Path] | None
     decode: Literal["greedy", "majority"] = "greedy"
+    sampler: Callable[[Any], Sampler] | None = None

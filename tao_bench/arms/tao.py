@@ -100,13 +100,16 @@ def tune(place: Workplace) -> Path:
     from tao.loop import tune as run
 
     options: TaoOptions = place.options
+    recipe = options.made(place.limits)
+    if "sampler" not in options.recipe:
+        recipe = recipe.model_copy(update={"sampler": place.sampler, "vllm": place.engine})
     interpreter = place.interpreter()
     try:
         result = run(
             place.base,
             place.pool[: options.prompts],
             interpreter,
-            options.made(place.limits),
+            recipe,
             place.folder,
             seed=place.seed,
             budget_flop=options.budget_flop,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tao.errors import InputError
-from tao_bench.report.load import Cell, Results, Row
+from tao_bench.report.load import REMOTE, Cell, Results, Row
 from tao_bench.stats import (
     Estimate,
     LabelsEquivalent,
@@ -198,7 +198,7 @@ def _task(results: Results, task: str) -> TaskReport:
         _arm(results, cells, scores[label], scores[base_label] if base_label not in (None, label) else None, base_tok)
         for label, cells in groups.items()
     ]
-    kinds = {"base": 0, "base_maj": 1, "sft": 2}
+    kinds = {"base": 0, "base_maj": 1, "sft": 2, REMOTE: 4}
     arms.sort(key=lambda a: (kinds.get(a.arm, 3), a.arm if a.arm not in kinds else "", a.recipe, a.labels, a.flop))
     base = next((a for a in arms if a.arm == "base"), None)
     majors = [a for a in arms if a.arm == "base_maj"]
@@ -294,6 +294,7 @@ def _arm(
         longer=gain is not None
         and base_tok is not None
         and first.inference_samples == 1
+        and first.arm != REMOTE  # it counts in another tokenizer's tokens
         and gain.value > 0
         and float(tok.mean()) > LONGER * base_tok,
         mended=mended,

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from tao_bench.report.analysis import ArmReport, TaskReport
-from tao_bench.report.load import Results
+from tao_bench.report.load import REMOTE, Results
 from tao_bench.stats import Estimate
 
 Cell = str | int | float | None
@@ -62,8 +62,8 @@ def _arm(report: TaskReport, arm: ArmReport) -> dict[str, Cell]:
         "labels_dev": first.labels_dev,
         "samples_per_prompt": budget.get("samples_per_prompt"),
         "rounds": budget.get("rounds"),
-        "model_flop": arm.flop,
-        "device_flop": sum(arm.device_flop) / len(arm.device_flop),
+        "model_flop": None if arm.arm == REMOTE else arm.flop,
+        "device_flop": None if arm.arm == REMOTE else sum(arm.device_flop) / len(arm.device_flop),
         "inference_samples": first.inference_samples,
         "answer_tok_mean": arm.tok_mean,
         "answer_tok_p95": arm.tok_p95,
@@ -106,9 +106,18 @@ def _cells(results: Results, reports: Sequence[TaskReport]) -> Iterable[Mapping[
                     "label": cell.label,
                     "seed": cell.seed,
                     "accuracy": float(mean),
-                    "model_flop": results.flop(cell.id),
-                    "device_flop": results.flop(cell.id, device=True),
+                    "model_flop": None if cell.arm == REMOTE else results.flop(cell.id),
+                    "device_flop": None if cell.arm == REMOTE else results.flop(cell.id, device=True),
+                    **_answering(results, cell.id),
                 }
+
+
+def _answering(results: Results, cell: str) -> dict[str, Cell]:
+    """Tokens and price of a cell's answers, in experiments where an endpoint takes part."""
+    if not results.any_remote:
+        return {}
+    tok, usd = results.answering([cell])
+    return {"answering_tok": tok, "answering_usd": usd}
 
 
 def _write(path: Path, rows: Sequence[Mapping[str, Cell]]) -> Path:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ from tao.prompts import read_jsonl
 from tao_bench.verify.verdict import Status
 
 EVALUATE = "evaluate"
+REMOTE = "endpoint"
+"""The arm without FLOPs: a server answered, and told tokens only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,7 @@ class Cell:
     Attributes:
         id: Name of the cell.
         experiment: The experiment it belongs to.
-        arm: Kind of arm: ``base``, ``base_maj``, ``sft``, ``tao``, or another tuned arm.
+        arm: Kind of arm: ``base``, ``base_maj``, ``sft``, ``tao``, ``endpoint``, or another tuned arm.
         label: The arm with its options, as tables name it.
         options: The arm's options.
         task: Task with version, e.g. ``warehouse_sql@1``.
@@ -74,13 +76,14 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """One ledger line."""
+    """One ledger line; `usd` is the price of an endpoint's tokens, where it is known."""
 
     cell: str
     stage: str
     model_flop: float
     device_flop: float
     tok: int
+    usd: float | None = None
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,18 @@ class Results:
     rows: Mapping[str, tuple[Row, ...]]
     charges: tuple[Charge, ...]
     timing: tuple[Mapping[str, Any], ...]
+
+    @property
+    def any_remote(self) -> bool:
+        """Whether an endpoint takes part, so that tokens and dollars are shown beside FLOPs."""
+        return any(cell.arm == REMOTE for cell in self.cells)
+
+    def answering(self, cells: Collection[str]) -> tuple[float, float | None]:
+        """Tokens of answering the evaluated split, prompts included, and their price; means over cells."""
+        mine = [c for c in self.charges if c.cell in cells and c.stage == EVALUATE]
+        prices = [c.usd for c in mine if c.usd is not None]
+        usd = sum(prices) / len(cells) if prices and len(prices) == len(mine) else None
+        return sum(c.tok for c in mine) / len(cells), usd
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -121,7 +136,7 @@ def load(folder: Path) -> Results:
     charges = tuple(_charges(folder / "ledger.jsonl", names))
     charged = {charge.cell for charge in charges if charge.stage != EVALUATE}
     for cell in cells:
-        if cell.arm not in ("base", "base_maj") and cell.id not in charged:
+        if cell.arm not in ("base", "base_maj", REMOTE) and cell.id not in charged:
             raise InputError(
                 f"no tuning stage of cell {cell.id!r}", str(folder / "ledger.jsonl"), "export the run again"
             )
@@ -226,6 +241,7 @@ def _charges(path: Path, cells: Mapping[str, Cell]) -> Iterator[Charge]:
             _flop(row, "model_flop", where),
             _flop(row, "device_flop", where),
             sum(int(row.get(name) or 0) for name in ("prompt_tok", "completion_tok", "train_tok")),
+            _flop(row, "usd", where) if row.get("usd") is not None else None,
         )
 
 

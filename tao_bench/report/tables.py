@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tao_bench.report.analysis import LONGER, MALFORMED, ArmReport, TaskReport
 from tao_bench.report.blocks import Table, Value
-from tao_bench.report.load import Results
+from tao_bench.report.load import REMOTE, Results
 from tao_bench.report.words import (
     count,
     estimate_value,
@@ -50,8 +50,16 @@ def head_to_head(report: TaskReport, unit: tuple[float, str]) -> Table:
                 estimate_value(arm.accuracy) if _random(arm) else _unmarked(arm),
                 _vs_base(arm),
                 Value(p_text(report.p_base.get(arm.label))),
-                Value(f"{first.labels_base:,} + {first.labels_arm:,} + {first.labels_dev:,}"),
-                Value("0" if model == 0 else f"{flop_text(model, unit[0])} / {flop_text(device, unit[0])}"),
+                Value(
+                    "–" if arm.arm == REMOTE else f"{first.labels_base:,} + {first.labels_arm:,} + {first.labels_dev:,}"
+                ),
+                Value(
+                    "–"
+                    if arm.arm == REMOTE
+                    else "0"
+                    if model == 0
+                    else f"{flop_text(model, unit[0])} / {flop_text(device, unit[0])}"
+                ),
                 Value(f"{arm.tok_mean:,.0f} / {arm.tok_p95:,.0f}", mark=" ⚑" if arm.longer else ""),
                 Value(" / ".join(count(round(arm.statuses[s], 1)) for s in SHOWN)),
             )
@@ -65,6 +73,10 @@ def head_to_head(report: TaskReport, unit: tuple[float, str]) -> Table:
         notes.append(ONE_SEED)
     if any(arm.longer for arm in report.arms):
         notes.append(f"⚑ a gain that comes with answers over {LONGER:g} times as long as the base's.")
+    if any(arm.arm == REMOTE for arm in report.arms):
+        notes.append(
+            "An endpoint's weights, compute and labels are not known (–); its answers are counted in its own tokens."
+        )
     if report.dropped:
         notes.append(f"Dropped for all arms, because the verifier failed: {', '.join(report.dropped)}.")
     caption = f"{report.n_items:,} items in {report.n_clusters:,} clusters; the headline arm is stressed."
@@ -189,6 +201,7 @@ def compute(results: Results, unit: tuple[float, str]) -> Table:
     folds = {cell.id: cell.folds for cell in results.cells}
     for cell in results.cells:
         groups.setdefault((cell.task, cell.label), []).append(cell.id)
+    remote = {cell.id for cell in results.cells if cell.arm == REMOTE}
     rows = []
     for (task, label), cells in groups.items():
         mine = [c for c in results.charges if c.cell in cells]
@@ -199,19 +212,35 @@ def compute(results: Results, unit: tuple[float, str]) -> Table:
             (
                 Value(label),
                 Value(task),
-                *(Value(flop_text(sums[s], unit[0])) for s in stages),
-                Value(f"{tok:,.0f}"),
+                *(Value("–" if cells[0] in remote else flop_text(sums[s], unit[0])) for s in stages),
+                Value("–" if cells[0] in remote else f"{tok:,.0f}"),
+                *(_answering(results, cells) if remote else ()),
                 Value(_time(results, cells, "wall_s")),
                 Value(_time(results, cells, "cpu_s")),
                 Value(_peak(results, cells)),
             )
         )
     return Table(
-        ("Arm", "Task", *(f"{s}, {unit[1]}" for s in stages), "Tuning tokens", "Wall, min", "CPU, min", "Peak GB"),
+        (
+            "Arm",
+            "Task",
+            *(f"{s}, {unit[1]}" for s in stages),
+            "Tuning tokens",
+            *(("Answering tokens", "Answering, $") if remote else ()),
+            "Wall, min",
+            "CPU, min",
+            "Peak GB",
+        ),
         tuple(rows),
         "Model FLOPs of every stage, mean over seeds. `evaluate` is not tuning and is in no budget. Peak: the largest "
-        "process.",
+        "process." + (" Endpoints have tokens, and dollars where prices were given; – is not known." if remote else ""),
     )
+
+
+def _answering(results: Results, cells: Sequence[str]) -> tuple[Value, Value]:
+    """Tokens of the evaluated split's answers and, from endpoints, their price."""
+    tok, usd = results.answering(cells)
+    return Value(f"{tok:,.0f}"), Value("–" if usd is None else f"{usd:,.4f}")
 
 
 def _time(results: Results, cells: Sequence[str], name: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from tao_bench.report import tables
 from tao_bench.report.analysis import TaskReport
+from tao_bench.report.load import REMOTE
 from tao_bench.report.words import findings, flop_text, unit_of
 
 
@@ -32,8 +33,8 @@ def summary(reports: Sequence[TaskReport], width: int) -> str:
                 escape(arm.label),
                 escape(row[2].plain()),
                 escape(row[3].plain()),
-                f"{first.labels_base + first.labels_arm:,}",
-                flop_text(arm.flop, unit[0]),
+                "–" if arm.arm == REMOTE else f"{first.labels_base + first.labels_arm:,}",
+                "–" if arm.arm == REMOTE else flop_text(arm.flop, unit[0]),
                 f"{arm.tok_mean:,.0f}{' ⚑' if arm.longer else ''}",
             )
         console.print(shown)
