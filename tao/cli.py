@@ -205,6 +205,7 @@ def _tune(args: argparse.Namespace) -> int:
     from tao.flywheel.pool import next_pool
     from tao.flywheel.previous import read_previous
     from tao.logs.read import read_log
+    from tao.prompts import write_prompts
     from tao.report import render_plan, render_result
 
     previous = read_previous(args.previous) if args.previous else None
@@ -255,6 +256,8 @@ def _tune(args: argparse.Namespace) -> int:
                 budget_flop=args.budget_flop,
                 progress=progress,
             )
+            # Beside the run, not in the loop: it names where handles lie on this machine, which no hash may cover.
+            write_prompts(args.out / "pool.jsonl", prompts)
             promotion = pool and decide(
                 model,
                 result,

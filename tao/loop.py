@@ -3,7 +3,7 @@
 What `tune` is given is all it can know: prompts (a type without a field for labels), an interpreter over
 what the prompts point at, and a recipe. On disk, under ``out``::
 
-    recipe.json  pool.jsonl     what was asked for, and of which prompts
+    recipe.json                 what was asked for
     round-0/samples.jsonl       stage 1 (see `tao.sampling.explore`)
     round-0/scores.jsonl        stage 2 (see `tao.scoring.score`)
     round-0/checkpoint/         stage 3, float32; what round 1 samples from
@@ -29,7 +29,7 @@ from tao import __version__
 from tao.compute import Entry, Ledger, ModelShape
 from tao.endpoint import MANNER
 from tao.meaning import Interpreter
-from tao.prompts import Prompt, pool_digest, write_prompts
+from tao.prompts import Prompt, pool_digest
 from tao.recipe import Recipe
 from tao.rounds import Round, TuneResult, claim, read_round, write_result, write_round
 from tao.sampling.explore import explore
@@ -98,7 +98,6 @@ def tune(
     if signals:
         made_from["signals"] = signals_digest(signals)
     claim(out, made_from)
-    write_prompts(out / "pool.jsonl", prompts)
     run = _Run(
         start=model,
         prompts=prompts,

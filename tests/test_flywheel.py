@@ -19,7 +19,7 @@ from tao.flywheel.previous import read_previous
 from tao.flywheel.promote import WATCHED, Promotion, decide, watched
 from tao.loop import tune
 from tao.meaning import Outcome, Reading
-from tao.prompts import Message, Prompt, request_digest
+from tao.prompts import Message, Prompt, request_digest, write_prompts
 from tao.recipe import Recipe
 from tao.rounds import TuneResult
 from tao.sampling.samplers import local_sampler
@@ -79,6 +79,7 @@ def first(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
     base = undecided(tiny_model, POOL, tmp_path_factory.mktemp("flywheel") / "model")
     out = base.with_name("run")
     assert tune(base, POOL, Digits(), RECIPE, out, seed=1).checkpoint != base
+    write_prompts(out / "pool.jsonl", POOL)
     return base, out
 
 

@@ -14,7 +14,7 @@ from tao.compute import Ledger
 from tao.errors import InputError
 from tao.loop import tune
 from tao.meaning import Outcome, Reading
-from tao.prompts import Message, Prompt
+from tao.prompts import Message, Prompt, write_prompts
 from tao.recipe import make_recipe
 from tao.scoring.reward_model import RewardModelSignal
 from tao.scoring.reward_training import Pair, pairs_of_run, train_reward_model
@@ -84,6 +84,7 @@ def test_a_run_consults_it_charges_it_and_yields_pairs(tiny_model: Path, reward_
         {**plain.model_dump(), "signals": [{"signal": "reward_model", "model": str(reward_model), "weight": 1.0}]}
     )
     tune(base, pool, Digits(), plain, tmp_path / "a", seed=0)
+    write_prompts(tmp_path / "a" / "pool.jsonl", pool)
     result = tune(base, pool, Digits(), judged, tmp_path / "b", seed=0)
     spent = {run: Ledger(tmp_path / run / "ledger.jsonl").totals() for run in "ab"}
     assert "score" not in spent["a"] and spent["b"]["score"].model_flop > 0
