@@ -17,6 +17,7 @@ examples:
   tao-bench run my_experiment.yaml         your own grid of arms, tasks and seeds
   tao-bench report quickstart              render the report again from the stored rows
   tao-bench tasks list                     every task that can be found
+  tao-bench new my_tickets --kind classify your own task in one folder; then: tao-bench check my_tickets
   tao-bench port spider_dev --data ~/sets  port published golds to Databricks SQL and prove each
   tao-bench firewall warehouse_sql         prove that tuning does not depend on labels
 """
@@ -67,7 +68,10 @@ cannot be judged are counted and named with their line; the rest is judged, and 
 
 
 def _folders(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--tasks", type=Path, action="append", default=[], metavar="DIR", help="a further task folder")
+    parser.add_argument(
+        "--tasks", "--tasks-dir", type=Path, action="append", default=[], metavar="DIR",
+        help="a further task folder, or a folder of them",
+    )  # fmt: skip
     parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="published rows")
 
 
@@ -115,7 +119,7 @@ def build_parser() -> argparse.ArgumentParser:
         "tasks", help="list tasks, or show one", epilog="example: tao-bench tasks show warehouse_sql"
     )
     tasks.add_argument("action", choices=["list", "show"])
-    tasks.add_argument("task", nargs="?", help="task to show")
+    tasks.add_argument("task", nargs="?", metavar="TASK|DIR", help="task to show")
     _folders(tasks)
 
     gate = verbs.add_parser(
@@ -165,8 +169,28 @@ def build_parser() -> argparse.ArgumentParser:
     )
     _folders(firewall)
 
-    check = verbs.add_parser("check", help="prove a task before it may be used", epilog="example: tao-bench check")
-    check.add_argument("names", nargs="*", metavar="TASK", help="default: all that can be found")
+    new = verbs.add_parser(
+        "new",
+        help="write the folder of a task of your own",
+        description="Writes NAME/ with task.yaml, example rows, fixtures, README, an experiment and a test. It is "
+        "green under `tao-bench check` as it is; put your rows in and check again. Nothing is overwritten.",
+        epilog="example: tao-bench new my_tickets --kind classify",
+    )
+    new.add_argument("name", help="small letters, digits, underscores")
+    new.add_argument(
+        "--kind", required=True, choices=["qa", "sql", "extract", "classify", "tools", "judge"],
+        help="short answers, queries, JSON records, labels, API calls, free text graded by rules",
+    )  # fmt: skip
+    new.add_argument("--dir", type=Path, default=Path(), metavar="DIR", help="where the folder goes (default: here)")
+
+    check = verbs.add_parser(
+        "check",
+        help="prove a task before it may be used",
+        description="Proves that a task's golds pass and other answers fail, that no label leaks and no split "
+        "overlaps, and says how each fault is mended. A task is named, or its folder.",
+        epilog="example: tao-bench check my_tickets",
+    )
+    check.add_argument("names", nargs="*", metavar="TASK|DIR", help="default: all that can be found")
     check.add_argument("--sample", type=int, metavar="N", help="judge at most N items of each split")
     check.add_argument("--survivors", type=Path, metavar="FILE", help="write mutants its data cannot tell apart")
     check.add_argument("--data", action="append", default=[], metavar="VARIABLE=DIR", help="external data it needs")
@@ -267,32 +291,21 @@ def set_data(given: Sequence[str], needed: Sequence[str]) -> None:
 
 
 def _tasks(options: argparse.Namespace) -> int:
-    from tao_bench.registry import load_task, task_dirs
-    from tao_bench.task import read_spec
+    from tao_bench.find import named_folders, read_heading, task_dirs
 
     if options.action == "list":
-        for _, folder in sorted(task_dirs(options.tasks).items()):
-            spec = read_spec(folder)
-            needs = f"  [needs {spec.needs}]" if spec.needs else ""
-            print(f"{spec.name}@{spec.version}  {spec.description}{needs}")
+        for name, folder in sorted(task_dirs(options.tasks).items()):
+            task = read_heading(folder)
+            needs = f"  [needs {task.needs}]" if task.needs else ""
+            shown = name if "@" in name else f"{name}@{task.version}"
+            print(f"{shown}  {task.description}{needs}")
         return 0
     if not options.task:
         raise InputError("which task?", "tao-bench tasks show", "`tao-bench tasks list` names them all")
-    task = load_task(options.task, options.tasks)
-    print(f"{task.version_name}: {task.spec.description}\nlicence: {task.spec.licence}\ndata: {task.data}")
-    print(f"answer: {task.spec.answer}, verifier: {task.spec.verifier}, limits: {task.spec.limits.model_dump()}")
-    print(f"pool: {len(task.pool())} prompts without labels")
-    for split in ("train", "dev", "test"):
-        items = task.items(split)
-        levels = ", ".join(f"level {v}: {sum(i.level == v for i in items)}" for v in sorted({i.level for i in items}))
-        print(
-            f"{split}: {len(items)} items in {len({i.cluster for i in items})} clusters ({task.spec.cluster}); {levels}"
-        )
-    example = task.items("dev")[0].prompt
-    print(
-        "\nan example prompt:\n" + "\n".join(f"  {line}" for m in example.messages for line in m.content.splitlines())
-    )
-    return 0
+    from tao_bench.show import show_task
+
+    names, extra = named_folders([options.task], options.tasks)
+    return show_task(names[0], extra)
 
 
 def _report(options: argparse.Namespace) -> int:
@@ -348,6 +361,10 @@ def _dispatch(options: argparse.Namespace) -> int:
         from tao_bench.firewall_check import run_firewall
 
         return run_firewall(options)
+    if options.verb == "new":
+        from tao_bench.new import run_new
+
+        return run_new(options.name, options.kind, options.dir)
     if options.verb == "check":
         from tao_bench.check import run_check
 
