@@ -443,6 +443,7 @@ def run_check(
     for name in names or sorted(task_dirs(extra)):
         try:
             task = load_task(name, extra)
+            findings = check_task(task, sample, survivors)
         except MissingData as error:
             print(f"{name}: skipped, {error}")
             green = green and not names
@@ -451,5 +452,5 @@ def run_check(
             print(f"{name}: RED\n{error}")
             green = False
             continue
-        green = print_findings(f"{task.version_name} ({task.hash})", check_task(task, sample, survivors)) and green
+        green = print_findings(f"{task.version_name} ({task.hash})", findings) and green
     return 0 if green else 1

@@ -40,6 +40,9 @@ __all__ = ["checkout_tasks", "folder_task", "load_task", "task_dirs"]
 NOT_DATA = ("README.md", "fixtures.jsonl", "__pycache__", "mutants.jsonl", "experiment.yaml", "test_task.py")
 """Files of a task folder that do not shape its data."""
 
+ASSEMBLED_BY = ("assemble", "source", "tables", "templates")
+"""Modules of ours that turn rows and templates into data."""
+
 MANIFEST = "manifest.json"
 """Made with the data: the hash of every file, so that no later reader has to open labels to name them."""
 
@@ -270,7 +273,7 @@ def input_hash(folder: Path, spec: TaskSpec) -> str:
         files = [folder / table.file for table in spec.data.tables().values() if table.file]
         outside_files = [path for path in files if not path.resolve().is_relative_to(folder.resolve())]
         parts += [file_digest(path) for path in outside_files if path.is_file()]
-        parts.append(code_digest([_PACKAGE / "assemble.py"]))
+        parts += [file_digest(_PACKAGE / f"{module}.py") for module in ASSEMBLED_BY]
     return digest(parts)[:SHORT]
 
 

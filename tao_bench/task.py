@@ -164,7 +164,7 @@ def validation_message(error: ValidationError, known: list[str] | set[str]) -> s
         if fault["type"] == "extra_forbidden":
             lines.append(f"unknown key {place!r}{suggest(str(fault['loc'][-1]), known)}")
         else:
-            lines.append(f"{place}: {fault['msg']}")
+            lines.append(f"{place}: {fault['msg'].removeprefix('Value error, ')}".removeprefix(": "))
     return "; ".join(lines)
 
 

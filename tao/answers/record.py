@@ -19,6 +19,10 @@ MAX_CHARS = 20_000
 MAX_TRIES = 200
 """Brackets at which reading is tried before a text is given up."""
 MAX_DEPTH = 32
+MAX_POWER = 400
+"""Powers of ten beyond which a number is refused; doubles end at 308."""
+PLAIN = 30
+"""Largest power of ten for which a number is spelt without an exponent."""
 
 
 class RecordError(ValueError):
@@ -36,7 +40,19 @@ def _never(name: str) -> Any:
     raise RecordError("not_finite")
 
 
-_DECODER = json.JSONDecoder(parse_float=Decimal, parse_int=Decimal, parse_constant=_never, object_pairs_hook=_once)
+def _read_number(text: str) -> Decimal:
+    try:
+        value = Decimal(text)
+    except ArithmeticError as error:  # an exponent beyond what even decimals hold
+        raise RecordError("out_of_range") from error
+    if abs(value.adjusted()) > MAX_POWER:
+        raise RecordError("out_of_range")
+    return value
+
+
+_DECODER = json.JSONDecoder(
+    parse_float=_read_number, parse_int=_read_number, parse_constant=_never, object_pairs_hook=_once
+)
 
 
 def read_json(text: str) -> Any:
@@ -104,8 +120,21 @@ def spell(value: Any) -> str:
     if isinstance(value, list):
         return "[" + ",".join(map(spell, value)) + "]"
     if isinstance(value, Decimal):
-        return str(value.normalize() + 0)
+        return _number(value)
     return json.dumps(value, ensure_ascii=False)
+
+
+def _number(value: Decimal) -> str:
+    """Digits without trailing zeros, all of them: rounding would let long numbers agree that differ."""
+    sign, digits, exponent = value.as_tuple()
+    kept = "".join(map(str, digits)).lstrip("0")
+    bare = kept.rstrip("0")
+    if not bare:
+        return "0"
+    power = int(exponent) + len(kept) - len(bare)
+    if abs(power) <= PLAIN:
+        return f"{Decimal((sign, tuple(map(int, bare)), power)):f}"
+    return f"{'-' * sign}{bare}E{power}"
 
 
 def arrange(value: Any, unordered: Sequence[str], path: str = "") -> Any:
