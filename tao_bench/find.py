@@ -131,7 +131,7 @@ def named_folders(names: Sequence[str], extra: Sequence[Path] = ()) -> tuple[lis
             found.append(folder_task(folder))
             if folder not in {place.resolve() for place in places}:
                 places.append(folder)
-        elif len(path.parts) > 1 or name in (".", ".."):
+        elif "/" in name or len(path.parts) != 1 or name == "..":
             raise InputError("no task in this folder", name, "name a folder that holds a task.yaml, or a task")
         else:
             found.append(name)

@@ -96,6 +96,11 @@ class Task:
         loaded: dict[str, str] = json.loads((self.data / MANIFEST).read_text(encoding="utf-8"))["files"]
         return loaded
 
+    def label_sources(self) -> list[Path]:
+        """Files and folders of the task's own folder from which its labels were made; tuning may not open them."""
+        tables = self.spec.data.tables().values() if self.spec.data is not None else ()
+        return [self.folder / "labels", *(self.folder / table.file for table in tables if table.file)]
+
     def interpreter(self) -> Interpreter:
         """The label-free reader of answers for this task's answer form."""
         return make_interpreter(self.spec.answer, self.spec.answer_options, self.folder)

@@ -190,6 +190,10 @@ def read_spec(folder: Path) -> TaskSpec:
         raise InputError(f"not YAML ({error})", str(path)) from error
     except InputError as error:
         raise InputError(error.what, f"{path}:{error.where}", error.fix) from error
+    if not isinstance(raw, dict):
+        raise InputError(
+            "holds no keys", str(path), "write `name: ...`, `version: 1` and so on; `tao-bench new` shows all"
+        )
     try:
         return TaskSpec.model_validate(raw)
     except ValidationError as error:

@@ -194,8 +194,9 @@ def test_folders_are_named_like_tasks(tmp_path: Path, monkeypatch: pytest.Monkey
     assert named_folders([str(folder), "geoquery"]) == (["mine", "geoquery"], [folder.resolve()])
     monkeypatch.chdir(folder)
     assert named_folders(["."])[0] == ["mine"]
-    with pytest.raises(InputError, match="no task in this folder"):
-        named_folders([str(tmp_path / "nowhere")])
+    for nowhere in (str(tmp_path / "nowhere"), "nowhere/", "..", "/"):
+        with pytest.raises(InputError, match="no task in this folder"):
+            named_folders([nowhere])
 
 
 def test_a_list_shows_faulty_tasks_too(tmp_path: Path) -> None:
@@ -206,6 +207,14 @@ def test_a_list_shows_faulty_tasks_too(tmp_path: Path) -> None:
     assert (heading.name, heading.version, heading.description) == (spec.name, str(spec.version), spec.description)
     (folder / "task.yaml").write_text("name: mine\nanswer: [")
     assert task_dirs([tmp_path])["mine"] == folder.resolve() and read_heading(folder).version == "?"
+
+
+@pytest.mark.parametrize("text", ["", "- a\n", "3\n"])
+def test_a_file_without_keys_says_how_to_begin(text: str, tmp_path: Path) -> None:
+    folder = new_task("mine", "qa", tmp_path)
+    (folder / "task.yaml").write_text(text)
+    with pytest.raises(InputError, match=r"holds no keys\n.*tao-bench new"):
+        read_spec(folder)
 
 
 def test_installed_packages_bring_tasks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
