@@ -3,7 +3,7 @@
 What `tune` is given is all it can know: prompts (a type without a field for labels), an interpreter over
 what the prompts point at, and a recipe. On disk, under ``out``::
 
-    recipe.json                 what was asked for
+    recipe.json  pool.jsonl     what was asked for, and of which prompts
     round-0/samples.jsonl       stage 1 (see `tao.sampling.explore`)
     round-0/scores.jsonl        stage 2 (see `tao.scoring.score`)
     round-0/checkpoint/         stage 3, float32; what round 1 samples from
@@ -28,7 +28,7 @@ from typing import Any
 from tao import __version__
 from tao.compute import Entry, Ledger, ModelShape
 from tao.meaning import Interpreter
-from tao.prompts import Prompt, pool_digest
+from tao.prompts import Prompt, pool_digest, write_prompts
 from tao.recipe import Recipe
 from tao.rounds import Round, TuneResult, claim, read_round, write_result, write_round
 from tao.sampling.explore import explore
@@ -36,10 +36,13 @@ from tao.sampling.protocol import Sampler, Settings
 from tao.scoring import combine as scoring
 from tao.scoring.alarms import alarms
 from tao.scoring.score import ScoredRound, handles_digest, score
+from tao.scoring.signals import Weighed, distinct_answers, load_signals, signals_digest
 from tao.scoring.stats import RoundStats
-from tao.stage import digest, folder_digest, write_atomic
+from tao.stage import digest, folder_digest
+from tao.training import lora
 from tao.training import settings as training
-from tao.training.settings import TrainReport, device_flop, model_flop
+from tao.training.settings import TrainReport
+from tao.training.stage import entry, figures, train_round
 
 Progress = Callable[[str, int, int], None]
 """Called with the stage's name, what is done of it and how much there is."""
@@ -82,8 +85,11 @@ def tune(
         progress: See `Progress`.
 
     Raises:
-        InputError: Unusable model or prompts, or `out` holds another run.
+        InputError: Unusable model or prompts, `out` holds another run, or training diverged.
     """
+    signals = load_signals(recipe.signals)
+    if recipe.lora:
+        lora.require()
     # More rounds of the same run are no other run: they go on where it ended.
     asked = recipe.model_dump(mode="json", exclude={"rounds"})
     made_from = {
@@ -95,7 +101,10 @@ def tune(
         "seed": seed,
         "code": f"{__version__}/scoring@{scoring.VERSION}/training@{training.VERSION}",
     }
+    if signals:
+        made_from["signals"] = signals_digest(signals)
     claim(out, made_from)
+    write_prompts(out / "pool.jsonl", prompts)
     run = _Run(
         start=model,
         prompts=prompts,
@@ -108,6 +117,7 @@ def tune(
         progress=progress,
         shape=ModelShape.from_config(model),
         made_from=made_from,
+        signals=signals,
     )
     current, good, stopped = model, model, "rounds"
     rounds: list[Round] = []
@@ -127,6 +137,9 @@ def tune(
                 break
             continue  # this part of the pool had nothing to say; the next may
         good, current = current, done.checkpoint
+        if "kl_base_step" in done.training:
+            stopped = "kl_base"
+            break
     result = TuneResult(current, stopped, tuple(rounds), run.ledger.tuning_flop())
     write_result(out, result)
     return result
@@ -147,6 +160,7 @@ class _Run:
     progress: Progress | None
     shape: ModelShape
     made_from: Mapping[str, Any]
+    signals: Sequence[Weighed]
 
 
 def _forecast(run: _Run, number: int) -> int:
@@ -170,12 +184,15 @@ def _round(run: _Run, number: int, current: Path, history: Sequence[RoundStats])
         finished = Round(number, None, stats, found, {}), None
         if not found and _has_signal(scored, run.recipe):
             report = _train(run, number, current, scored, folder)
-            finished = Round(number, report.checkpoint, stats, found, _figures(report)), _entry(run, number, report)
+            finished = (
+                Round(number, report.checkpoint, stats, found, figures(report)),
+                entry(report, run.recipe.objective, number, run.shape),
+            )
         write_round(folder, made_from, *finished)
         (folder / "training.inflight").unlink(missing_ok=True)
-    done, entry = finished
-    if entry is not None:
-        run.ledger.charge(entry)
+    done, cost = finished
+    if cost is not None:
+        run.ledger.charge(cost)
     return done
 
 
@@ -201,7 +218,13 @@ def _explore_and_score(run: _Run, number: int, current: Path, folder: Path) -> S
             sampler.close()
     with _timed(run, "score", number):
         # Votes are taken once, on the round-start model's samples, and stay frozen while it trains on them.
-        return _scored(run, number, samples)
+        scored = _scored(run, number, samples)
+    for weighed in run.signals:
+        ask = weighed.signal.flop
+        flop = sum(ask(prompt, distinct_answers(scored.samples[prompt.id])) for prompt in scored.prompts)
+        if flop:
+            run.ledger.charge(Entry("score", number, weighed.signal.name, model_flop=flop, device_flop=flop))
+    return scored
 
 
 def _prompts(run: _Run, number: int) -> list[Prompt]:
@@ -211,7 +234,8 @@ def _prompts(run: _Run, number: int) -> list[Prompt]:
 def _scored(run: _Run, number: int, samples: Path) -> ScoredRound:
     """A round's scores; those of a finished round are read, not made again."""
     out, rewards = samples.with_name("scores.jsonl"), run.recipe.rewards()
-    return score(_prompts(run, number), samples, run.interpreter, rewards, out=out, progress=run.progress)
+    prompts = _prompts(run, number)
+    return score(prompts, samples, run.interpreter, rewards, out=out, signals=run.signals, progress=run.progress)
 
 
 def _has_signal(scored: ScoredRound, recipe: Recipe) -> bool:
@@ -221,47 +245,23 @@ def _has_signal(scored: ScoredRound, recipe: Recipe) -> bool:
 
 
 def _train(run: _Run, number: int, current: Path, scored: ScoredRound, folder: Path) -> TrainReport:
-    """One training stage; how often it was begun is on disk, so that killed attempts are charged as lost."""
-    from tao.training.policy_gradient import train_policy_gradient
-    from tao.training.rft import train_rft
-
-    inflight = folder / "training.inflight"
-    lost = int(inflight.read_text(encoding="utf-8")) if inflight.exists() else 0
-    write_atomic(inflight, f"{lost + 1}\n")
-    optim, objective, out = run.recipe.optim(), run.recipe.loss(), folder / "checkpoint"
-    seed = int(digest([run.seed, number, "train"]), 16) % 2**31
+    rounds = [scored]
+    if run.recipe.restart:
+        earlier = [run.out / f"round-{past}" / "samples.jsonl" for past in range(number)]
+        rounds = [*(_scored(run, past, samples) for past, samples in enumerate(earlier)), scored]
     with _timed(run, "train", number):
-        if objective is None:
-            keep, rounds = run.recipe.per_prompt, [scored]
-            if run.recipe.restart:
-                earlier = [run.out / f"round-{past}" / "samples.jsonl" for past in range(number)]
-                rounds = [*(_scored(run, past, samples) for past, samples in enumerate(earlier)), scored]
-            start = run.start if run.recipe.restart else current
-            report = train_rft(start, rounds, optim, out, seed=seed, per_prompt=keep, progress=run.progress)
-        else:
-            report = train_policy_gradient(current, scored, objective, optim, out, seed=seed, progress=run.progress)
-    for attempt in range(1, lost + 1):
-        # How far it came is unknown; more than all of it it cannot have cost.
-        cost = device_flop(report, run.shape)
-        run.ledger.charge_lost(Entry("train", number, f"attempt {attempt}", device_flop=cost))
-    return report
-
-
-def _figures(report: TrainReport) -> dict[str, float]:
-    skipped = {f"skipped_{why}": float(count) for why, count in sorted(report.skipped.items())}
-    counts = {"steps": float(report.steps), "rows": float(report.rows), "samples": float(report.samples)}
-    return {**counts, **skipped, **report.metrics}
-
-
-def _entry(run: _Run, number: int, report: TrainReport) -> Entry:
-    return Entry(
-        "train",
-        number,
-        run.recipe.objective,
-        model_flop=model_flop(report, run.shape),
-        device_flop=device_flop(report, run.shape),
-        train_tok=report.trained.seq_tok,
-    )
+        return train_round(
+            run.recipe,
+            run.start,
+            current,
+            rounds,
+            folder,
+            number=number,
+            seed=int(digest([run.seed, number, "train"]), 16) % 2**31,
+            ledger=run.ledger,
+            shape=run.shape,
+            progress=run.progress,
+        )
 
 
 @contextmanager

@@ -8,14 +8,48 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from tao.errors import InputError
-from tao.scoring.combine import Rewards
-from tao.training.settings import Objective, Optim
+from tao.scoring.combine import Rewards, Source
+from tao.scoring.signals import SignalSpec
+from tao.training.clipped import Clipped
+from tao.training.dpo import Dpo
+from tao.training.drift import KlCap
+from tao.training.grpo import Grpo
+from tao.training.lora import Lora
+from tao.training.objectives import ObjectiveName
+from tao.training.offline import Objective
+from tao.training.regression import Regression
+from tao.training.settings import Optim
 
 LOOP_STRATEGIES = ("direct", "plan", "reorder")
 """Strategies that need nothing but the prompt. The others need exemplars or failures from a caller."""
+
+
+class LoraFields(BaseModel):
+    """``lora: {r: 16, alpha: 32, target: all-linear}``; see `tao.training.lora.Lora`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    r: int = Field(default=16, ge=1)
+    """Rank of the adapters."""
+    alpha: float = Field(default=32.0, gt=0)
+    """Their scale is alpha / r."""
+    target: Literal["all-linear", "attention", "mlp"] = "all-linear"
+    """The matrices of every layer that get one."""
+
+
+LATER = frozenset("source signals scale_rewards margin pairs by_length imitate lora kl_base_cap kl_base_steps".split())
+"""Fields that came after the first published runs: named in a record only where they are not the default."""
 
 
 class Recipe(BaseModel):
@@ -38,6 +72,10 @@ class Recipe(BaseModel):
     max_new_tok: int = Field(default=96, gt=0)
     """Longest completion in tokens; longer ones count as truncated."""
 
+    source: Source = "consensus"
+    """Where rewards come from; ``execution``, ``format`` and ``random`` are controls that leave the vote aside."""
+    signals: tuple[SignalSpec, ...] = ()
+    """Further label-free signals beside the vote, e.g. ``[{signal: rules.py:short, weight: 0.2, veto: 0.1}]``."""
     consensus_floor: float = Field(default=0.4, ge=0, le=1)
     """Winner's share of the valid votes below which a prompt abstains."""
     min_votes: int = Field(default=2, ge=1)
@@ -57,8 +95,8 @@ class Recipe(BaseModel):
     confidence: bool = True
     """Whether prompts with a surer vote weigh more."""
 
-    objective: Literal["clipped", "regression", "rft"] = "clipped"
-    """``clipped`` and ``regression`` keep negatives and bound the step; ``rft`` imitates the winners."""
+    objective: ObjectiveName = "clipped"
+    """``rft`` imitates the winners; the others keep negatives and bound the step (see `tao.training.objectives`)."""
     learning_rate: float = Field(default=2e-4, gt=0)
     epochs: int = Field(default=1, ge=1)
     batch_size: int = Field(default=32, ge=1)
@@ -67,9 +105,19 @@ class Recipe(BaseModel):
     clip_low: float = Field(default=0.2, gt=0, lt=1)
     clip_high: float = Field(default=0.28, gt=0)
     beta: float = Field(default=0.5, gt=0)
-    """Pull to the round-start policy (``regression``)."""
+    """Pull to the round-start policy (``regression``, ``dpo``)."""
     kl: float = Field(default=0.0, ge=0)
-    """Weight of the KL to the round-start policy (``clipped``)."""
+    """Weight of the KL to the round-start policy (``clipped``, ``grpo``)."""
+    scale_rewards: Literal["none", "batch", "group"] = "none"
+    """What advantages are divided by (``grpo``): nothing, the standard deviation of the round, or of their group."""
+    margin: Literal["weight", "offset", "none"] = "weight"
+    """What a pair's margin does (``dpo``): weigh its loss, be the lead the winner has to reach, or nothing."""
+    pairs: int = Field(default=4, ge=1)
+    """Pairs per prompt (``dpo``)."""
+    by_length: bool = False
+    """Whether log-ratios are divided by the answer's length (``dpo``); wants a larger `beta`."""
+    imitate: float = Field(default=0.0, ge=0)
+    """Weight of the winner's own likelihood in a pair's loss (``dpo``)."""
     per_prompt: int = Field(default=1, ge=1)
     """Different winners per prompt (``rft``)."""
     restart: bool = False
@@ -80,6 +128,14 @@ class Recipe(BaseModel):
     max_row_tok: int = Field(default=640, gt=0)
     """Longest training row in tokens."""
     precision: Literal["bf16", "fp32"] = "bf16"
+    lora: LoraFields | None = None
+    """Train adapters instead of all weights (extra ``lora``), merged at the end of every round. Wants about ten times
+    the learning rate of full fine-tuning."""
+    kl_base_cap: float | None = Field(default=None, gt=0)
+    """Nats per answer token. Where KL(policy || the run's first model), over the round's own samples, exceeds it, the
+    round stops training and the run ends with it."""
+    kl_base_steps: int = Field(default=4, ge=1)
+    """Optimiser steps between two measurements of that KL."""
 
     watch: bool = True
     """Whether an alarm stops the run and the round before is kept."""
@@ -95,8 +151,24 @@ class Recipe(BaseModel):
             raise ValueError(f"mix: {len(self.mix)} strategies need at least as many samples")
         if self.restart and self.objective != "rft":
             raise ValueError("restart: goes with the objective rft; the others step from the model that sampled")
+        if self.objective == "grpo" and self.scale_rewards == "group" and self.confidence:
+            raise ValueError(
+                "scale_rewards: dividing by the group's standard deviation cancels the weights that 'confidence' gives "
+                "to prompts; write confidence: false, or scale by none or batch"
+            )
         self.rewards()
         return self
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leaves later fields out where they are the default: records of runs from before them stay valid."""
+        fields: dict[str, Any] = handler(self)
+        known = type(self).model_fields
+        return {
+            name: value
+            for name, value in fields.items()
+            if name not in LATER or getattr(self, name) != known[name].get_default(call_default_factory=True)
+        }
 
     def counts(self) -> dict[str, int]:
         """Samples per prompt by strategy: the mix's shares of `samples`, every strategy at least 1.
@@ -134,6 +206,7 @@ class Recipe(BaseModel):
             graded=self.graded,
             by_view=self.by_view,
             confidence=self.confidence,
+            source=self.source,
         )
 
     def optim(self) -> Optim:
@@ -147,13 +220,22 @@ class Recipe(BaseModel):
             max_grad_norm=self.max_grad_norm,
             max_row_tok=self.max_row_tok,
             precision=self.precision,
+            lora=Lora(self.lora.r, self.lora.alpha, self.lora.target) if self.lora else None,
         )
 
+    def cap(self, base: Path) -> KlCap | None:
+        """The cap on the drift from the run's first model, if there is one."""
+        return KlCap(base, self.kl_base_cap, self.kl_base_steps) if self.kl_base_cap is not None else None
+
     def loss(self) -> Objective | None:
-        """The policy-gradient objective; None for ``rft``."""
-        if self.objective == "rft":
-            return None
-        return Objective(self.objective, self.clip_low, self.clip_high, self.beta, self.kl)
+        """The objective over scored samples; None for ``rft``."""
+        made: dict[str, Objective] = {
+            "clipped": Clipped(self.clip_low, self.clip_high, self.kl),
+            "regression": Regression(self.beta),
+            "grpo": Grpo(self.clip_low, self.clip_high, self.kl, self.scale_rewards),
+            "dpo": Dpo(self.beta, self.margin, self.pairs, self.by_length, self.imitate),
+        }
+        return made.get(self.objective)
 
 
 def make_recipe(fields: Mapping[str, Any], where: str = "recipe") -> Recipe:
@@ -169,7 +251,8 @@ def make_recipe(fields: Mapping[str, Any], where: str = "recipe") -> Recipe:
         for fault in error.errors():
             name = ".".join(str(part) for part in fault["loc"])
             if fault["type"] == "extra_forbidden":
-                close = difflib.get_close_matches(name, list(Recipe.model_fields), n=1, cutoff=0.5)
+                known = [*Recipe.model_fields, *(f"lora.{field}" for field in LoraFields.model_fields)]
+                close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
                 faults.append(f"unknown field {name!r}" + (f" (did you mean {close[0]!r}?)" if close else ""))
             else:
                 message = fault["msg"].removeprefix("Value error, ")

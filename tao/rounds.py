@@ -14,6 +14,9 @@ from tao.scoring.alarms import Alarm
 from tao.scoring.stats import RoundStats
 from tao.stage import folder_digest, write_atomic
 
+WATCH_ROUND = 1_000_000
+"""Number of the watch before a promotion (`tao.flywheel.promote`), for seeds and the ledger: no tuning round has it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Round:
@@ -40,7 +43,8 @@ class TuneResult:
 
     Attributes:
         checkpoint: The model to deploy: the last good round's, or the starting model.
-        stopped: ``rounds`` (all done), ``budget``, ``alarm`` or ``no_signal`` (nothing to train on).
+        stopped: ``rounds`` (all done), ``budget``, ``alarm``, ``kl_base`` (the cap on the drift from the first model
+            was reached) or ``no_signal`` (nothing to train on).
         rounds: The rounds, including one that only raised an alarm.
         tuning_flop: Model FLOPs charged so far, all stages.
     """

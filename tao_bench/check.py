@@ -452,5 +452,7 @@ def run_check(
             print(f"{name}: RED\n{error}")
             green = False
             continue
-        green = print_findings(f"{task.version_name} ({task.hash})", findings) and green
+        about = "; ".join(f"{key}: {value}" for key, value in task.about().items())
+        title = f"{task.version_name} ({task.hash})" + (f"\n{about}" if about else "")
+        green = print_findings(title, findings) and green
     return 0 if green else 1

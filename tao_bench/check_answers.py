@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 BEYOND = 3
 """A value this many tolerances off is beyond the printed precision, whichever way it is rounded."""
+EVIDENCE_LINES = 4
+"""A prompt of fewer lines holds a question and no evidence that could be dumped around a number."""
 _CITED = re.compile(r"\[([^\[\]]+)\]")
 _MONEY = re.compile(r"[$€£]|\b(?:usd|eur|gbp|dollars?|thousands?|millions?|billions?)\b", re.IGNORECASE)
 _YES_NO = re.compile(r"\s*(yes|no)\b", re.IGNORECASE)
@@ -69,6 +71,8 @@ def numeric_gold(gold: Any, question: str) -> NumericGold | None:
     if gold.get("kind") != "number" or (number := parse_number(str(gold.get("answer", "")))) is None:
         return None
     digits = re.sub(r"[^0-9.]", "", str(gold["answer"])) or "0"
+    if "." in digits:  # $4.60 is 4.6 with money's two decimals, not a claim of two
+        digits = digits.rstrip("0").rstrip(".") or "0"
     is_amount = number.currency or _MONEY.search(question) is not None
     unit = "percent" if number.percent else "amount" if is_amount else "ratio"
     return NumericGold(number.value, printed_tolerance(digits), unit, False)
@@ -153,7 +157,7 @@ def mutants(prompt: Prompt, label: Label) -> Iterator[tuple[str, str, bool]]:
             for kind, answer, value in _neighbours(label.target, document):
                 yield kind, answer, near(value)
     lines = [line for line in text.splitlines() if line.strip()]
-    if len(lines) > 2:
+    if len(lines) >= EVIDENCE_LINES:
         middle = len(lines) // 2
         yield "right number inside an evidence dump", "\n".join([*lines[:middle], right, *lines[middle:]]), False
     typed = [spell(number.value, Fraction(1, 1000)) for number in find_numbers(text)]

@@ -67,6 +67,16 @@ cannot be judged are counted and named with their line; the rest is judged, and 
 """
 
 
+AGREEMENT_HELP = """\
+Judges answers that people have judged and reports the agreement: accuracy, precision, recall, Cohen's kappa with an
+interval over questions, apart for numeric and text golds, with and without refusals and disputed items, and the error
+of each file's accuracy. A row of a file:
+  {"id": "fb-0017", "answer": "About 12.3 %.", "label": "Correct Answer"}
+label is Correct Answer, Incorrect Answer or Refusal (or correct, incorrect, true, false). With --verifier judge a
+model judges instead; its key is read from OPENAI_API_KEY, its replies are kept, and the same figures come out.
+"""
+
+
 def _folders(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tasks", "--tasks-dir", type=Path, action="append", default=[], metavar="DIR",
@@ -119,7 +129,10 @@ def build_parser() -> argparse.ArgumentParser:
         "tasks", help="list tasks, or show one", epilog="example: tao-bench tasks show warehouse_sql"
     )
     tasks.add_argument("action", choices=["list", "show"])
-    tasks.add_argument("task", nargs="?", metavar="TASK|DIR", help="task to show")
+    tasks.add_argument(
+        "task", nargs="?", metavar="TASK|DIR", help="task to show, or a variant of it (financebench:single_store)"
+    )
+    tasks.add_argument("--data", action="append", default=[], metavar="[VARIABLE=]DIR", help="external data it needs")
     _folders(tasks)
 
     gate = verbs.add_parser(
@@ -193,7 +206,7 @@ def build_parser() -> argparse.ArgumentParser:
     check.add_argument("names", nargs="*", metavar="TASK|DIR", help="default: all that can be found")
     check.add_argument("--sample", type=int, metavar="N", help="judge at most N items of each split")
     check.add_argument("--survivors", type=Path, metavar="FILE", help="write mutants its data cannot tell apart")
-    check.add_argument("--data", action="append", default=[], metavar="VARIABLE=DIR", help="external data it needs")
+    check.add_argument("--data", action="append", default=[], metavar="[VARIABLE=]DIR", help="external data it needs")
     _folders(check)
 
     grade = verbs.add_parser(
@@ -211,6 +224,27 @@ def build_parser() -> argparse.ArgumentParser:
     grade.add_argument("--answers-dialect", default="", metavar="NAME", help="port SQL answers from this dialect first")
     grade.add_argument("--data", action="append", default=[], metavar="[VARIABLE=]DIR", help="external data it needs")
     _folders(grade)
+
+    agreement = verbs.add_parser(
+        "agreement",
+        help="measure how well a verifier agrees with people",
+        description=AGREEMENT_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="example: tao-bench agreement financebench results/*.jsonl -o agreement.md --disagreements read.jsonl",
+    )
+    agreement.add_argument("task")
+    agreement.add_argument("labelled", type=Path, nargs="+", metavar="LABELLED.jsonl")
+    agreement.add_argument("-o", "--out", type=Path, metavar="REPORT.md", help="the report as a file")
+    agreement.add_argument("--disagreements", type=Path, metavar="OUT.jsonl", help="the answers to read")
+    agreement.add_argument("--verifier", default="", metavar="NAME", help="this verifier instead of the task's own")
+    agreement.add_argument("--endpoint", default="", metavar="URL", help="of --verifier judge (OpenAI-compatible)")
+    agreement.add_argument("--model", default="", help="of --verifier judge")
+    agreement.add_argument("--cache", type=Path, metavar="DIR", help="where a judge's replies are kept")
+    agreement.add_argument("--parallel", type=int, default=8, metavar="N", help="a judge's requests at a time (8)")
+    agreement.add_argument(
+        "--data", action="append", default=[], metavar="[VARIABLE=]DIR", help="external data it needs"
+    )
+    _folders(agreement)
 
     regrade = verbs.add_parser(
         "regrade",
@@ -290,21 +324,37 @@ def set_data(given: Sequence[str], needed: Sequence[str]) -> None:
         os.environ[variable] = str(Path(folder).resolve())
 
 
+def needed_data(names: Sequence[str], extra: Sequence[Path]) -> list[str]:
+    """Variables that tasks need, by name and each once.
+
+    Raises:
+        InputError: Unknown task.
+    """
+    from tao_bench.registry import task_folder
+    from tao_bench.task import read_spec
+
+    needs = [read_spec(task_folder(name, extra)).needs for name in names]
+    return [variable for variable in dict.fromkeys(needs) if variable]
+
+
 def _tasks(options: argparse.Namespace) -> int:
     from tao_bench.find import named_folders, read_heading, task_dirs
 
     if options.action == "list":
         for name, folder in sorted(task_dirs(options.tasks).items()):
             task = read_heading(folder)
-            needs = f"  [needs {task.needs}]" if task.needs else ""
+            needs = f"  [needs {task.needs}{' or the hub' if task.hub else ''}]" if task.needs else ""
             shown = name if "@" in name else f"{name}@{task.version}"
             print(f"{shown}  {task.description}{needs}")
+            for variant, description in task.variants:
+                print(f"  {task.name}:{variant}  {description}")
         return 0
     if not options.task:
         raise InputError("which task?", "tao-bench tasks show", "`tao-bench tasks list` names them all")
     from tao_bench.show import show_task
 
     names, extra = named_folders([options.task], options.tasks)
+    set_data(options.data, needed_data(names, extra))
     return show_task(names[0], extra)
 
 
@@ -323,15 +373,22 @@ def _report(options: argparse.Namespace) -> int:
 
 def _grade(options: argparse.Namespace) -> int:
     from tao_bench.grade import run_grade
+
+    set_data(options.data, needed_data([options.task], options.tasks))
+    return run_grade(
+        options.task, options.answers, options.out, split=options.split, dialect=options.answers_dialect,
+        policy=options.policy, extra=options.tasks,
+    )  # fmt: skip
+
+
+def _agreement(options: argparse.Namespace) -> int:
+    from tao_bench.agreement_command import run_agreement
     from tao_bench.registry import task_folder
     from tao_bench.task import read_spec
 
     needs = read_spec(task_folder(options.task, options.tasks)).needs
     set_data(options.data, [needs] if needs else [])
-    return run_grade(
-        options.task, options.answers, options.out, split=options.split, dialect=options.answers_dialect,
-        policy=options.policy, extra=options.tasks,
-    )  # fmt: skip
+    return run_agreement(options)
 
 
 def _dispatch(options: argparse.Namespace) -> int:
@@ -367,15 +424,20 @@ def _dispatch(options: argparse.Namespace) -> int:
         return run_new(options.name, options.kind, options.dir)
     if options.verb == "check":
         from tao_bench.check import run_check
+        from tao_bench.find import named_folders
 
-        set_data(options.data, [])
-        return run_check(options.names, options.sample, options.tasks, options.survivors)
+        names, extra = named_folders(options.names, options.tasks)
+        if options.data:
+            set_data(options.data, needed_data(names, extra))
+        return run_check(names, options.sample, extra, options.survivors)
     if options.verb == "bench":
         from tao_bench.bench import run_bench
 
         return run_bench(options.names)
     if options.verb == "grade":
         return _grade(options)
+    if options.verb == "agreement":
+        return _agreement(options)
     if options.verb == "regrade":
         from tao_bench.regrade import run_regrade
 

@@ -117,7 +117,9 @@ def mean_prompt_tok(model: Path, task: Task) -> float:
 
 def mean_answer_tok(run_root: Path, task: Task, split: str) -> float:
     """Mean tokens of the base's answers where it has answered already, a share of the limit otherwise."""
-    for config in (run_root / "cells").glob(f"{task.name}--base--*/cell.json"):
+    plain = task.name.replace(f":{task.variant}", "")  # the first variant goes by the plain name too
+    names = [task.name, *([plain] if task.variant == next(iter(task.spec.variants), "") else [])]
+    for config in (path for name in names for path in (run_root / "cells").glob(f"{name}--base--*/cell.json")):
         rows = read_rows(CellFolder(config.parent, split).answers)
         if rows:
             return statistics.fmean(row["completion_tok"] for row in rows)

@@ -44,6 +44,8 @@ PRESETS = (
     "trials",
     "trials_tao",
     "trials_geoquery",
+    "trials_objectives",
+    "trials_signals",
 )
 ENTRY_FIELDS = ("arm", "name", "label", "seeds", "tasks")
 

@@ -16,6 +16,7 @@ ENTRY_POINTS = "tao_bench.tasks"
 
 _PACKAGE = Path(__file__).resolve().parent
 _VERSIONED = re.compile(r"([a-z][a-z0-9_]*)_v([1-9][0-9]*)")
+_FURTHER = re.compile(r"^(?:hub|variants):", re.MULTILINE)
 _SIMPLE = re.compile(r"^(name|version|description|needs):[ \t]*(.*?)[ \t]*(?:[ \t]#.*)?$", re.MULTILINE)
 
 
@@ -27,6 +28,10 @@ class Heading:
     version: str
     description: str
     needs: str
+    hub: bool = False
+    """Whether the data it needs can be taken from the hub."""
+    variants: tuple[tuple[str, str], ...] = ()
+    """Name and description of every variant."""
 
 
 def read_heading(folder: Path) -> Heading:
@@ -36,9 +41,27 @@ def read_heading(folder: Path) -> Heading:
     except (OSError, UnicodeDecodeError):
         text = ""
     found = {match[1]: match[2].strip("'\"") for match in _SIMPLE.finditer(text)}
+    hub, variants = _further(text) if _FURTHER.search(text) else (False, ())
     return Heading(
-        found.get("name", folder.name), found.get("version", "?"), found.get("description", ""), found.get("needs", "")
+        found.get("name", folder.name),
+        found.get("version", "?"),
+        found.get("description", ""),
+        found.get("needs", ""),
+        hub,
+        variants,
     )
+
+
+def _further(text: str) -> tuple[bool, tuple[tuple[str, str], ...]]:
+    """What takes a reader of YAML, which few tasks need."""
+    import yaml
+
+    try:
+        raw = yaml.safe_load(text)
+        hub = bool(raw.get("hub")) and not raw["hub"].get("lacks")
+        return hub, tuple((str(name), str(one["description"])) for name, one in (raw.get("variants") or {}).items())
+    except (yaml.YAMLError, AttributeError, KeyError, TypeError):
+        return False, ()
 
 
 def checkout_tasks() -> Path | None:

@@ -149,6 +149,7 @@ def prove(task: Task, model: Model, scratch: Path, *, tao: dict[str, Any], sft: 
                 "task_folder": str(task.folder),
                 "data": str(data),
                 "task_hash": task.hash,
+                "task_variant": task.variant,
                 "base": str(model.path),
             }
             run_alone(message, folder / "log.txt", {RECORD_VARIABLE: str(record)} if arm == "tao" else {})

@@ -31,7 +31,8 @@ CountTokens = Callable[[str], int]
 
 def task_name(task: Task, split: Split) -> str:
     """The task as lm-eval lists it, e.g. ``tao_bench_warehouse_sql_1_test``."""
-    return f"tao_bench_{task.spec.name}_{task.spec.version}_{split}"
+    variant = f"_{task.variant}" if task.variant else ""
+    return f"tao_bench_{task.spec.name}{variant}_{task.spec.version}_{split}"
 
 
 def export_task(

@@ -16,6 +16,7 @@ import importlib.util
 import inspect
 import json
 import os
+import re
 import shutil
 import sys
 import uuid
@@ -31,13 +32,21 @@ from tao.prompts import Prompt, read_prompts
 from tao.stage import digest, file_digest
 from tao_bench.digest import SHORT, code_digest, tree_digest
 from tao_bench.find import checkout_tasks, folder_task, task_dirs
-from tao_bench.task import LABELLED_SPLITS, Item, Split, TaskSpec, read_items, read_labels, read_spec, suggest
+from tao_bench.task import ABOUT, LABELLED_SPLITS, Item, Split, TaskSpec, read_items, read_labels, read_spec, suggest
 from tao_bench.verify.custom import CustomVerifier, is_custom, load_function
 from tao_bench.verify.verdict import Verifier
 
 __all__ = ["checkout_tasks", "folder_task", "load_task", "task_dirs"]
 
-NOT_DATA = ("README.md", "fixtures.jsonl", "__pycache__", "mutants.jsonl", "experiment.yaml", "test_task.py")
+NOT_DATA = (
+    "README.md",
+    "fixtures.jsonl",
+    "__pycache__",
+    "mutants.jsonl",
+    "disputed.txt",
+    "experiment.yaml",
+    "test_task.py",
+)
 """Files of a task folder that do not shape its data."""
 
 ASSEMBLED_BY = ("assemble", "source", "tables", "templates")
@@ -72,16 +81,18 @@ class Task:
     hash: str
     fold: int | None = None
     """Which fold of a cross-validation the data is: its test split is that fold, all else comes from the others."""
+    variant: str = ""
+    """Which of the task's variants it is; '' where it has none. `spec` holds that variant's limits."""
 
     @property
     def version_name(self) -> str:
-        """Name and version as rows carry it, e.g. ``warehouse_sql@1``."""
-        return f"{self.spec.name}@{self.spec.version}"
+        """Name, variant and version as rows carry them, e.g. ``warehouse_sql@1`` or ``financebench:oracle@1``."""
+        return f"{self.spec.name}{f':{self.variant}' if self.variant else ''}@{self.spec.version}"
 
     @property
     def name(self) -> str:
         """What it is asked for by: its name; with its version, if it is a later one of a published task."""
-        return self.spec.name if self.folder.name == self.spec.name else self.version_name
+        return self.version_name.partition("@")[0] if self.folder.name == self.spec.name else self.version_name
 
     def pool(self) -> list[Prompt]:
         """The unlabelled prompts to tune on."""
@@ -100,6 +111,12 @@ class Task:
         """Files and folders of the task's own folder from which its labels were made; tuning may not open them."""
         tables = self.spec.data.tables().values() if self.spec.data is not None else ()
         return [self.folder / "labels", *(self.folder / table.file for table in tables if table.file)]
+
+    def about(self) -> dict[str, Any]:
+        """What the generator noted on how the prompts were made (order, retrieval, source of pages); mostly nothing."""
+        path = self.data / ABOUT
+        loaded: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        return loaded
 
     def interpreter(self) -> Interpreter:
         """The label-free reader of answers for this task's answer form."""
@@ -125,6 +142,10 @@ VERIFIERS = {
     "choice": "tao_bench.verify.choice:ChoiceVerifier",
     "json": "tao_bench.verify.json:JsonVerifier",
     "rubric": "tao_bench.verify.rubric:RubricVerifier",
+    "finance": "tao_bench.verify.finance:FinanceVerifier",
+    "judge": "tao_bench.verify.judge:JudgeVerifier",
+    "tatqa": "tao_bench.verify.tatqa:TatqaVerifier",
+    "finqa": "tao_bench.verify.finqa:FinqaVerifier",
 }
 """Verifier by name; made with `verifier_options`, and with `answer_options` where it is named like the answer form."""
 WITH_DATA = ("sql",)
@@ -217,17 +238,25 @@ def _resolved(options: Mapping[str, Any], folder: Path | None) -> dict[str, Any]
     return found
 
 
+def split_name(name: str) -> tuple[str, str]:
+    """Of ``NAME:VARIANT@VERSION`` the name with its version, and the variant ('' without one)."""
+    plain, _, version = name.partition("@")
+    task, _, variant = plain.partition(":")
+    return (f"{task}@{version}" if version else task), variant
+
+
 def task_folder(name: str, extra: Sequence[Path] = ()) -> Path:
     """The folder of one task.
 
     Args:
-        name: ``NAME``, or ``NAME@VERSION``.
+        name: ``NAME``, ``NAME@VERSION``, or either with a variant (``NAME:VARIANT@VERSION``).
         extra: Further folders of tasks.
 
     Raises:
         InputError: Unknown name (with the closest known one), or no such version.
     """
     found = task_dirs(extra)
+    name = split_name(name)[0]
     plain, _, version = name.partition("@")
     if version and name not in found and plain in found:
         here = read_spec(found[plain]).version
@@ -251,23 +280,66 @@ def cache_root() -> Path:
 def external_data(spec: TaskSpec) -> Path | None:
     """The folder of external data a task needs, or None if it makes its own.
 
+    Where the variable that names it is not set, the data is taken from the hub, if a copy is there, and kept.
+
     Raises:
-        MissingData: The variable is not set or names no folder.
+        MissingData: The variable names no folder, or is not set and the hub's copy cannot be loaded.
     """
     if not spec.needs:
         return None
     named = os.environ.get(spec.needs, "")
+    where = f"task {spec.name}"
     fix = f"set {spec.needs} to the folder that holds it, or pass --data {spec.needs}=FOLDER; see the task's README"
-    if not named:
-        raise MissingData(f"needs external data and {spec.needs} is not set", f"task {spec.name}", fix)
-    folder = Path(named)
-    if not folder.is_dir() or not any(folder.iterdir()):
-        raise MissingData(f"{spec.needs} names no folder with files: {named}", f"task {spec.name}", fix)
-    return folder
+    if named:
+        folder = Path(named)
+        if not folder.is_dir() or not any(folder.iterdir()):
+            raise MissingData(f"{spec.needs} names no folder with files: {named}", where, fix)
+        return folder
+    missing = f"needs external data and {spec.needs} is not set"
+    if spec.hub is None:
+        raise MissingData(missing, where, fix)
+    if spec.hub.lacks:
+        raise MissingData(f"{missing} (the hub's copy, {spec.hub.id}, lacks {spec.hub.lacks})", where, fix)
+    from tao_bench.hub import HubError, fetch
+
+    try:
+        return fetch(spec.hub, cache_root())
+    except HubError as error:
+        raise MissingData(f"{missing}, and {error.what}", where, f"{fix}; or {error.fix}") from error
 
 
-def input_hash(folder: Path, spec: TaskSpec) -> str:
-    """12 hex digits over all that shapes a task's data: its folder, code of ours it imports, external data."""
+def pick_variant(spec: TaskSpec, variant: str) -> tuple[TaskSpec, str]:
+    """The spec as a variant has it, and the variant's name; the first variant where '' is asked for.
+
+    Raises:
+        InputError: The task has no such variant.
+    """
+    if not variant and not spec.variants:
+        return spec, ""
+    variant = variant or next(iter(spec.variants))
+    if variant not in spec.variants:
+        has = f"it has {', '.join(spec.variants)}" if spec.variants else "it has none"
+        raise InputError(
+            f"has no variant {variant!r}{suggest(variant, set(spec.variants))}", f"task {spec.name}", f"use one: {has}"
+        )
+    chosen = spec.variants[variant]
+    options = {key: _from_environment(value) for key, value in chosen.options.items()}
+    update = {
+        "limits": chosen.limits or spec.limits,
+        "description": f"{spec.description}: {chosen.description}",
+        "variants": {**spec.variants, variant: chosen.model_copy(update={"options": options})},
+    }
+    return spec.model_copy(update=update), variant
+
+
+def _from_environment(value: Any) -> Any:
+    """An option's value; ``${NAME:-default}`` stands for an environment variable that users may set."""
+    match = re.fullmatch(r"\$\{(\w+):-(.*)\}", value) if isinstance(value, str) else None
+    return (os.environ.get(match[1]) or match[2]) if match else value
+
+
+def input_hash(folder: Path, spec: TaskSpec, variant: str = "") -> str:
+    """12 hex digits over all that shapes a task's data: its folder, code of ours it imports, external data, variant."""
     outside = external_data(spec)
     parts = [
         tree_digest(folder, skip=NOT_DATA),
@@ -279,7 +351,7 @@ def input_hash(folder: Path, spec: TaskSpec) -> str:
         outside_files = [path for path in files if not path.resolve().is_relative_to(folder.resolve())]
         parts += [file_digest(path) for path in outside_files if path.is_file()]
         parts += [file_digest(_PACKAGE / f"{module}.py") for module in ASSEMBLED_BY]
-    return digest(parts)[:SHORT]
+    return digest([*parts, variant, spec.variants[variant].options] if variant else parts)[:SHORT]
 
 
 def _load_generator(folder: Path) -> ModuleType:
@@ -341,7 +413,7 @@ def write_manifest(data: Path) -> None:
     (data / MANIFEST).write_text(json.dumps({"files": files}, indent=0) + "\n", encoding="utf-8")
 
 
-def _make(folder: Path, spec: TaskSpec, data: Path, fold: int | None = None) -> None:
+def _make(folder: Path, spec: TaskSpec, data: Path, fold: int | None = None, variant: str = "") -> None:
     """Generate (or copy) a task's data into the cache: a temporary folder first, then one rename."""
     data.parent.mkdir(parents=True, exist_ok=True)
     with _lock(data.parent / f".{data.name}.lock"):
@@ -353,7 +425,11 @@ def _make(folder: Path, spec: TaskSpec, data: Path, fold: int | None = None) -> 
         scratch.mkdir()
         try:
             if (folder / "generate.py").is_file():
-                more = {} if fold is None else {"fold": fold}
+                more: dict[str, Any] = {} if fold is None else {"fold": fold}
+                if spec.hub is not None and not spec.hub.lacks:
+                    more["source"] = external_data(spec)
+                if variant:
+                    more["options"] = spec.variants[variant].options
                 _load_generator(folder).generate(scratch, spec.seed, **more)
             elif spec.data is not None:
                 from tao_bench.assemble import assemble
@@ -373,7 +449,7 @@ def load_task(name: str, extra: Sequence[Path] = (), fold: int | None = None) ->
     """Open a task by name, making its data if no process did so before.
 
     Args:
-        name: The task.
+        name: The task, with its variant where it has some (``financebench:oracle``; the first is meant without).
         extra: Further folders of tasks.
         fold: Open the data of one fold of a cross-validation instead.
 
@@ -382,7 +458,7 @@ def load_task(name: str, extra: Sequence[Path] = (), fold: int | None = None) ->
         MissingData: It needs external data that is not here.
     """
     folder = task_folder(name, extra)
-    spec = read_spec(folder)
+    spec, variant = pick_variant(read_spec(folder), split_name(name)[1])
     if folder.name not in (spec.name, f"{spec.name}_v{spec.version}"):
         raise InputError(f"is named {spec.name!r} in a folder called {folder.name!r}", str(folder / "task.yaml"))
     if fold is not None and not 0 <= fold < spec.folds:
@@ -390,13 +466,14 @@ def load_task(name: str, extra: Sequence[Path] = (), fold: int | None = None) ->
         raise InputError(f"{has}, fold {fold} is not one", f"task {name}", "leave `folds` out of `eval`")
     if fold is not None and not (folder / "generate.py").is_file():
         raise InputError("names folds, but has no generate.py to make them", str(folder / "task.yaml"))
-    key = input_hash(folder, spec)
-    data = cache_root() / (f"{spec.name}@{spec.version}-{key}" + ("" if fold is None else f"-fold{fold}"))
+    key = input_hash(folder, spec, variant)
+    stem = f"{spec.name}@{spec.version}" + (f"-{variant}" if variant else "")
+    data = cache_root() / (f"{stem}-{key}" + ("" if fold is None else f"-fold{fold}"))
     if not data.is_dir():
-        _make(folder, spec, data, fold)
-    return Task(spec, folder, data, key, fold)
+        _make(folder, spec, data, fold, variant)
+    return Task(spec, folder, data, key, fold, variant)
 
 
-def open_task(folder: Path, data: Path, key: str) -> Task:
+def open_task(folder: Path, data: Path, key: str, variant: str = "") -> Task:
     """The task a worker was handed: nothing is searched, made or hashed, and no label is touched."""
-    return Task(read_spec(folder), folder, data, key)
+    return Task(pick_variant(read_spec(folder), variant)[0], folder, data, key, variant=variant)

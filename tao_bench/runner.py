@@ -109,6 +109,7 @@ def jobs_of(run: Run, weigh: Callable[[Prepared, Work], float]) -> list[Job]:
             "task_folder": str(prepared.task.folder),
             "data": str(prepared.task.data),
             "task_hash": prepared.task.hash,
+            "task_variant": prepared.task.variant,
             "base": str(run.model.path),
         }
         after: tuple[str, ...] = ()

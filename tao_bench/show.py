@@ -14,6 +14,8 @@ def show_task(name: str, extra: Sequence[Path] = ()) -> int:
     task = load_task(name, extra)
     spec = task.spec
     print(f"{task.version_name}: {spec.description}\nlicence: {spec.licence}\nfolder: {task.folder}\ndata: {task.data}")
+    for key, value in task.about().items():
+        print(f"{key}: {value}")
     print(f"answer: {spec.answer}, verifier: {spec.verifier}, limits: {spec.limits.model_dump()}")
     print(f"pool: {len(task.pool())} prompts without labels")
     for split in LABELLED_SPLITS:

@@ -19,7 +19,7 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -31,6 +31,8 @@ from tao_bench.source import Columns, DataSpec, Shares, Table, Turn
 Split = Literal["pool", "train", "dev", "test"]
 LABELLED_SPLITS: tuple[Split, ...] = ("train", "dev", "test")
 ITEM_FIELDS = ("cluster", "level")
+ABOUT = "about.json"
+"""Optional, by the generator: how the prompts were made, as printed by `tao-bench check` and `tasks show`."""
 
 
 class Limits(BaseModel):
@@ -39,6 +41,29 @@ class Limits(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     max_prompt_tok: int = Field(gt=0)
     max_new_tok: int = Field(gt=0)
+
+
+class HubSource(BaseModel):
+    """Where the Hugging Face hub keeps a task's external data."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    id: str
+    """Data set on the hub, as `datasets.load_dataset` takes it (a folder on disk too)."""
+    revision: str = "main"
+    files: tuple[str, ...] = ()
+    """Published files to take as they are, where their rows do not fit one table; else every split is loaded."""
+    lacks: str = ""
+    """What the hub's copy does not hold (databases): it is then not loaded, and the error says so."""
+
+
+class Variant(BaseModel):
+    """A way to pose a task's questions: ``task:variant`` names it, in caches and rows too."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    description: str
+    options: dict[str, Any] = Field(default_factory=dict)
+    """Handed to ``generate(..., options=...)``."""
+    limits: Limits | None = None
 
 
 class TaskSpec(BaseModel):
@@ -64,6 +89,12 @@ class TaskSpec(BaseModel):
     limits: Limits
     needs: str = ""
     """Name of an environment variable with external data's folder; '' if the task makes its own."""
+    hub: HubSource | None = None
+    """Loaded where `needs` is not set; its folder is handed to ``generate(..., source=...)``."""
+    variants: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], Variant] = Field(default_factory=dict)
+    """By name; the first is meant where none is named."""
+    extractive: bool = False
+    """Answers may be copied out of the prompt, so that an answer found there is no leak."""
     folds: int = Field(default=0, ge=0)
     """Folds that `generate(out, seed, fold=k)` can make for cross-validation; 0 if the task has none."""
     data: DataSpec | None = None
@@ -81,8 +112,6 @@ class TaskSpec(BaseModel):
     """Column or template of the answer that fine-tuning trains on; made from the gold otherwise."""
     signals: tuple[str, ...] = ()
     """Label-free signals by name, or ``signal.py:function``; none: all that are built in."""
-    extractive: bool = False
-    """Answers may be copied out of the prompt, so that an answer found there is no leak."""
     effect: float | None = Field(default=None, gt=0, lt=1)
     """Difference in accuracy that the test split must be able to show; None: told, not demanded."""
 
@@ -97,7 +126,7 @@ class TaskSpec(BaseModel):
         return self
 
 
-_MODELS = (TaskSpec, Limits, DataSpec, Columns, Shares, Table, Turn)
+_MODELS = (TaskSpec, Limits, HubSource, Variant, DataSpec, Columns, Shares, Table, Turn)
 KEYS = frozenset(name for model in _MODELS for name in model.model_fields)
 """Every key that `task.yaml` may hold, at any depth: what an unknown one is compared with."""
 

@@ -154,7 +154,9 @@ def read_assignment(message: Mapping[str, Any]) -> Assignment:
         work=message["work"],
         folder=CellFolder(Path(message["folder"]), message["split"]),
         config=dict(message["config"]),
-        task=open_task(Path(message["task_folder"]), Path(message["data"]), message["task_hash"]),
+        task=open_task(
+            Path(message["task_folder"]), Path(message["data"]), message["task_hash"], message.get("task_variant", "")
+        ),
         base=Path(message["base"]),
     )
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from training_toys import weights_of
+from training_toys import undecided, weights_of
 
 from tao.compute import Ledger
 from tao.errors import InputError
@@ -40,14 +40,7 @@ class Toy:
 @pytest.fixture(scope="module")
 def base(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny model, taught to say 1 half of the time and 2 or x otherwise."""
-    from tao.training.settings import Optim
-    from tao.training.sft import Example, train_sft
-
-    out = tmp_path_factory.mktemp("base") / "model"
-    targets = ("1", "1", "2", "x")
-    examples = [Example(f"{p.id}{i}", p.messages, target) for p in POOL for i, target in enumerate(targets)]
-    train_sft(tiny_model, examples, Optim(learning_rate=5e-3, epochs=4, batch_size=12, max_row_tok=64), out, seed=0)
-    return out
+    return undecided(tiny_model, POOL, tmp_path_factory.mktemp("base") / "model")
 
 
 def run(base: Path, out: Path, recipe: Recipe = RECIPE, **kwargs: object) -> TuneResult:
@@ -204,8 +197,8 @@ def test_unscored_samples_get_no_gradient(base: Path, finished: tuple[Path, Tune
     from tao.sampling.samples import read_samples
     from tao.scoring.combine import Rewards, combine
     from tao.scoring.score import ScoredRound
-    from tao.training.policy_gradient import train_policy_gradient
-    from tao.training.settings import Objective
+    from tao.training.clipped import Clipped
+    from tao.training.offline import train_offline
 
     groups = read_samples(finished[0] / "round-0" / "samples.jsonl")
 
@@ -221,7 +214,7 @@ def test_unscored_samples_get_no_gradient(base: Path, finished: tuple[Path, Tune
     for at, samples in enumerate((every, scored_only)):
         scores = {n: combine(g, [reading(s.answer) for s in g], Rewards()) for n, g in samples.items()}
         out = tmp_path / str(at)
-        train_policy_gradient(base, ScoredRound(POOL, samples, scores), Objective(), RECIPE.optim(), out, seed=0)
+        train_offline(base, ScoredRound(POOL, samples, scores), Clipped(), RECIPE.optim(), out, seed=0)
         weights.append(weights_of(out))
     assert weights[0] == weights[1]
 
@@ -235,12 +228,13 @@ def test_rft_runs_through_the_same_loop(base: Path, tmp_path: Path) -> None:
     ("fields", "message"),
     [
         ({"round": 3}, "unknown field 'round' \\(did you mean 'rounds'\\?\\)"),
+        ({"lora": {"rank": 3}}, "unknown field 'lora.rank' \\(did you mean 'lora.r'\\?\\)"),
         ({"samples": 1}, "samples"),
         ({"mix": {"few_shot": 1}}, "'few_shot' is none of direct"),
         ({"mix": {}}, "at least one strategy"),
         ({"samples": 2, "mix": {"direct": 1, "plan": 1, "reorder": 1}}, "3 strategies"),
         ({"runs": 0.9}, "ordered"),
-        ({"objective": "dpo"}, "objective"),
+        ({"objective": "ppo"}, "objective"),
     ],
 )
 def test_bad_recipes_are_refused_with_a_reason(fields: dict[str, object], message: str) -> None:

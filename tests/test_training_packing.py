@@ -10,8 +10,8 @@ from training_toys import END, prompt, random_round, sample, score
 
 from tao.errors import InputError
 from tao.scoring.score import ScoredRound
-from tao.training.packing import Row, build_rows, collator, padded_work, shape
-from tao.training.policy_gradient import _columns, answer_logps
+from tao.training.offline import answer_logps
+from tao.training.packing import Row, build_rows, collator, columns, padded_work, shape
 from tao.training.settings import Work
 from tao.training.tokens import answer_ids, prompt_ids
 
@@ -34,7 +34,7 @@ def test_packed_logps_and_gradients_are_those_of_separate_sequences(loaded: tupl
 
     model, _ = loaded
     rows, _ = pack(loaded, random_round(5, 6))
-    packed = answer_logps(model, collator(0)([_columns(row) for row in rows]))
+    packed = answer_logps(model, collator(0)([columns(row) for row in rows]))
     weights = torch.linspace(-1, 1, len(packed))
     model.zero_grad()
     (packed * weights).sum().backward()
@@ -59,7 +59,7 @@ def test_answers_of_one_token_need_no_column_of_their_own(loaded: tuple[Any, Any
     samples = {"p": [sample("p", 0, "", [END], text=""), sample("p", 1, "", [7], text="")]}
     rows, _ = pack(loaded, ScoredRound(pool, samples, {"p": [score(0.5), score(-0.5)]}))
     assert rows[0].length == len(rows[0].prompt) and rows[0].head_tok == 2
-    assert len(answer_logps(loaded[0], collator(0)([_columns(rows[0])]))) == 2
+    assert len(answer_logps(loaded[0], collator(0)([columns(rows[0])]))) == 2
 
 
 def test_equal_answers_are_merged_with_their_count(loaded: tuple[Any, Any]) -> None:
@@ -117,7 +117,7 @@ def test_padded_work_counts_what_the_collator_makes(loaded: tuple[Any, Any]) -> 
     rows, _ = pack(loaded, random_round(7, 5))
     expected = Work()
     for start in (0, 3, 6):
-        batch = collator(0)([_columns(row) for row in rows[start : start + 3]])
+        batch = collator(0)([columns(row) for row in rows[start : start + 3]])
         count, length = batch["input_ids"].shape
         expected = expected.plus(length, batch["branch_tok"] + 1, count)
         assert shape(rows[start : start + 3]) == (length - batch["branch_tok"], batch["branch_tok"])

@@ -42,7 +42,7 @@ def final_text(response: str) -> str:
         for begin in (stripped.rfind("\n[") + 1, stripped.find("["), stripped.rfind("[")):
             if _json_list(stripped[begin:]) is not None:
                 return stripped[begin:]
-    return final_line(response)
+    return final_line(response).strip("*` ")
 
 
 def _json_list(text: str) -> list[str] | None:

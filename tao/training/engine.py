@@ -13,7 +13,21 @@ from pathlib import Path
 from typing import Any
 
 from tao.errors import InputError
-from tao.training.settings import Optim, Progress
+from tao.training.settings import Optim, Progress, TrainReport
+
+
+class Diverged(InputError):
+    """The loss or its gradient stopped being a number, so the stage was given up; nothing was written.
+
+    Attributes:
+        steps: Optimiser steps done, the one that broke included.
+        report: What was done until then, to be charged as lost.
+    """
+
+    def __init__(self, steps: int, figures: str) -> None:
+        self.steps = steps
+        self.report: TrainReport | None = None
+        super().__init__(f"training diverged at step {steps} ({figures})", "", "lower learning_rate")
 
 
 @contextlib.contextmanager
@@ -56,7 +70,7 @@ def load(folder: Path) -> tuple[Any, Any]:
 
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        # sdpa takes the tree-shaped masks of `tao.training.policy_gradient`; flash attention does not.
+        # sdpa takes the tree-shaped masks of `tao.training.packing`; flash attention does not.
         model = AutoModelForCausalLM.from_pretrained(
             folder, dtype=torch.float32, attn_implementation="sdpa", local_files_only=True
         )
@@ -104,6 +118,7 @@ def _config(kind: Any, optim: Optim, micro_rows: int, seed: int, scratch: Path, 
         report_to="none",
         save_strategy="no",
         logging_steps=1,
+        logging_nan_inf_filter=False,  # on, it would log the mean so far in place of a loss that is no number
         disable_tqdm=True,
     )
 
@@ -126,11 +141,16 @@ def run(trainer: Any, progress: Progress | None) -> tuple[int, dict[str, float]]
     """Train; returns optimiser steps and the means of the logged figures.
 
     Raises:
-        RuntimeError: The loss stopped being a number.
+        Diverged: The loss or its gradient stopped being a number.
     """
     from transformers import PrinterCallback, TrainerCallback
 
     class Report(TrainerCallback):  # type: ignore[misc]
+        def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
+            figures = {name: logs[name] for name in ("loss", "grad_norm") if name in (logs or {})}
+            if not all(map(math.isfinite, figures.values())):
+                raise Diverged(int(state.global_step), ", ".join(f"{n} {v}" for n, v in figures.items()))
+
         def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             if progress:
                 progress("train", state.global_step, state.max_steps)
@@ -143,8 +163,6 @@ def run(trainer: Any, progress: Progress | None) -> tuple[int, dict[str, float]]
     metrics = {
         name: sum(entry[name] for entry in logs) / len(logs) for name in names if logs and all(name in e for e in logs)
     }
-    if any(map(math.isnan, metrics.values())):
-        raise RuntimeError(f"training diverged: {metrics} (lower the learning rate)")
     return int(trainer.state.global_step), metrics
 
 

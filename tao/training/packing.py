@@ -1,4 +1,4 @@
-"""Rows of the policy-gradient stage: a prompt once, all its different answers behind it.
+"""Rows of an offline round: a prompt once, all its different answers behind it.
 
 Every answer of a group is scored under the same deployment prompt, so the prompt is run once and the
 answers branch off it: each attends to the prompt and to itself, and its positions go on where the prompt
@@ -8,12 +8,12 @@ dominate, are paid once. Answers with equal token ids are one branch with a weig
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from tao.errors import InputError
-from tao.prompts import Prompt
+from tao.prompts import Prompt, Sample
 from tao.scoring.score import ScoredRound
 from tao.training.settings import Work, bucket
 from tao.training.tokens import answer_ids, prompt_ids
@@ -29,12 +29,22 @@ class Branch:
 
 
 @dataclass(frozen=True, slots=True)
+class Pair:
+    """A preferred and a rejected answer: their places among the row's branches, and by how much the one is better."""
+
+    winner: int
+    loser: int
+    margin: float
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
-    """A deployment prompt and the answers trained on behind it."""
+    """A deployment prompt and the answers trained on behind it; `pairs` for objectives that compare two answers."""
 
     prompt_id: str
     prompt: tuple[int, ...]
     branches: tuple[Branch, ...]
+    pairs: tuple[Pair, ...] = ()
 
     @property
     def head_tok(self) -> int:
@@ -45,6 +55,13 @@ class Row:
     def length(self) -> int:
         """Tokens fed: an answer's last token is predicted, never fed."""
         return len(self.prompt) + self.head_tok - len(self.branches)
+
+
+def token_ids(sample: Sample, prompt: Prompt, tokenizer: Any, stop: Collection[int]) -> tuple[int, ...]:
+    """A sample's answer in deployment form, as tokens behind the deployment prompt."""
+    if sample.answer == sample.text:  # sampled in deployment form: the very tokens of the policy
+        return sample.token_ids
+    return tuple(answer_ids(tokenizer, prompt.messages, str(sample.answer), stop))
 
 
 def _branches(
@@ -58,14 +75,17 @@ def _branches(
             why = "unscored" if score.reward is None else "no_answer" if sample.answer is None else "abstained"
             skipped[why] = skipped.get(why, 0) + 1
             continue
-        if sample.answer == sample.text:  # sampled in deployment form: the very tokens of the policy
-            ids = sample.token_ids
-        else:
-            ids = tuple(answer_ids(tokenizer, prompt.messages, sample.answer, stop))
+        ids = token_ids(sample, prompt, tokenizer, stop)
         advantage[ids] = advantage.get(ids, 0.0) + score.advantage
         count[ids] = count.get(ids, 0) + 1
     # Equal answers have equal advantages unless one was cut off and one was not; the mean is exact either way.
     return [Branch(ids, advantage[ids] / n, n) for ids, n in count.items() if ids]
+
+
+def too_long(tokens: int, limit: int, prompt_id: str) -> InputError:
+    """The error of a row that cannot be split any further."""
+    what = f"prompt and answer take {tokens} tokens, more than max_row_tok={limit}"
+    return InputError(what, f"prompt {prompt_id}", "raise max_row_tok or leave the prompt out")
 
 
 def build_rows(
@@ -92,17 +112,28 @@ def build_rows(
         for branch in branches:
             need = len(branch.ids) - 1
             if need > room:
-                raise InputError(
-                    f"prompt and answer take {len(head) + need} tokens, more than max_row_tok={max_row_tok}",
-                    f"prompt {prompt.id}",
-                    "raise max_row_tok or leave the prompt out",
-                )
+                raise too_long(len(head) + need, max_row_tok, prompt.id)
             if sum(len(b.ids) - 1 for b in pack) + need > room:
                 rows.append(Row(prompt.id, head, tuple(pack)))
                 pack = []
             pack.append(branch)
         rows.append(Row(prompt.id, head, tuple(pack)))
     return rows, skipped
+
+
+def columns(row: Row) -> dict[str, Any]:
+    """What `collator` reads of a row, as plain lists."""
+    found: dict[str, Any] = {
+        "prompt": list(row.prompt),
+        "branches": [list(branch.ids) for branch in row.branches],
+        "advantages": [branch.advantage for branch in row.branches],
+        "weights": [float(branch.count) for branch in row.branches],
+    }
+    if row.pairs:
+        found["winners"] = [pair.winner for pair in row.pairs]
+        found["losers"] = [pair.loser for pair in row.pairs]
+        found["margins"] = [pair.margin for pair in row.pairs]
+    return found
 
 
 def padded_work(rows: Sequence[Row], micro_rows: int, batch_size: int) -> Work:
@@ -113,6 +144,14 @@ def padded_work(rows: Sequence[Row], micro_rows: int, batch_size: int) -> Work:
             micro = rows[at : min(at + micro_rows, step + batch_size)]
             prompt_tok, branch_tok = shape(micro)
             work = work.plus(prompt_tok + branch_tok, branch_tok + 1, len(micro))
+    return work
+
+
+def row_work(rows: Iterable[Row]) -> Work:
+    """Forward work of rows without padding."""
+    work = Work()
+    for row in rows:
+        work = work.plus(row.length, row.head_tok)
     return work
 
 
@@ -131,7 +170,8 @@ def collator(pad: int) -> Callable[[list[dict[str, Any]]], dict[str, Any]]:
         ``input_ids`` and ``position_ids`` (rows, length), ``attention_mask`` (rows, 1, length, length),
         and for the T answer tokens of the micro-batch: ``source_T`` (flat position in (rows, branch
         columns + 1) that predicts it), ``target_T``, ``answer_T`` (which of the A answers it belongs to),
-        ``reference_T`` (round-start log-probability), ``advantage_A``, ``weight_A``.
+        ``reference_T`` (round-start log-probability), ``advantage_A``, ``weight_A``; for the P pairs ``winner_P``
+        and ``loser_P`` (which of the A answers) and ``margin_P``.
     """
     import torch
 
@@ -147,8 +187,12 @@ def collator(pad: int) -> Callable[[list[dict[str, Any]]], dict[str, Any]]:
         source: list[int] = []
         target: list[int] = []
         answer: list[int] = []
+        winners: list[int] = []
+        losers: list[int] = []
         answers = 0
         for at, row in enumerate(rows):
+            winners += [answers + branch for branch in row.get("winners", [])]
+            losers += [answers + branch for branch in row.get("losers", [])]
             size = len(row["prompt"])
             start = prompt_tok - size
             input_ids[at, start:prompt_tok] = torch.tensor(row["prompt"])
@@ -181,6 +225,9 @@ def collator(pad: int) -> Callable[[list[dict[str, Any]]], dict[str, Any]]:
             "reference_T": torch.tensor([value for row in rows for value in row.get("reference", [])]),
             "advantage_A": torch.tensor([value for row in rows for value in row.get("advantages", [])]),
             "weight_A": torch.tensor([value for row in rows for value in row.get("weights", [])]),
+            "winner_P": torch.tensor(winners, dtype=torch.long),
+            "loser_P": torch.tensor(losers, dtype=torch.long),
+            "margin_P": torch.tensor([value for row in rows for value in row.get("margins", [])]),
         }
 
     return collate

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tao.errors import InputError
 from tao.scoring.score import ScoredRound
+from tao.training.drift import KlCap
 from tao.training.settings import Optim, Progress, TrainReport
 from tao.training.sft import Example, train_sft
 
@@ -54,14 +55,20 @@ def train_rft(
     *,
     seed: int,
     per_prompt: int = 1,
+    cap: KlCap | None = None,
     progress: Progress | None = None,
 ) -> TrainReport:
     """Fine-tune on the winners of scored rounds. Arguments as in `winners` and `train_sft`.
 
+    Drift is measured on the samples of the last round.
+
     Raises:
         InputError: No prompt has a trusted vote.
+        Diverged: See `train_sft`.
     """
     examples = winners(rounds, per_prompt)
     if not examples:
         raise InputError("no prompt has a trusted vote, so there is nothing to train on", str(out))
-    return train_sft(model_dir, examples, optim, out, seed=seed, progress=progress)
+    return train_sft(
+        model_dir, examples, optim, out, seed=seed, cap=cap, watched=rounds[-1] if rounds else None, progress=progress
+    )

@@ -9,6 +9,8 @@ from typing import Literal
 
 from tao.compute import ModelShape
 from tao.errors import InputError
+from tao.training import lora as adapters
+from tao.training.lora import Lora
 
 Progress = Callable[[str, int, int], None]
 """Called with the stage's name, steps done, steps in all."""
@@ -21,7 +23,7 @@ varying lengths a process grows by gigabytes an hour."""
 
 @dataclass(frozen=True, slots=True)
 class Optim:
-    """Optimiser settings of one training stage (AdamW on all weights).
+    """Optimiser settings of one training stage (AdamW on all weights, or on adapters).
 
     Attributes:
         learning_rate: Peak, after `warmup` steps; constant from there (or decaying, see `decay`).
@@ -35,6 +37,7 @@ class Optim:
             is split over several rows.
         micro_tok: Padded tokens a forward pass, at most (memory; same result up to rounding).
         precision: ``bf16`` autocast over float32 weights, or ``fp32``.
+        lora: Train adapters instead of all weights; None for full fine-tuning.
     """
 
     learning_rate: float = 2e-4
@@ -47,6 +50,7 @@ class Optim:
     max_row_tok: int = 640
     micro_tok: int = 4096
     precision: Literal["bf16", "fp32"] = "bf16"
+    lora: Lora | None = None
 
     def __post_init__(self) -> None:
         for name in ("learning_rate", "epochs", "batch_size", "max_grad_norm", "max_row_tok", "micro_tok"):
@@ -61,33 +65,6 @@ class Optim:
         """Rows a forward pass: the largest divisor of `batch_size` that keeps `micro_tok`."""
         fits = max(1, self.micro_tok // max(1, longest_tok))
         return max(n for n in range(1, self.batch_size + 1) if self.batch_size % n == 0 and n <= fits)
-
-
-@dataclass(frozen=True, slots=True)
-class Objective:
-    """What is optimised.
-
-    Attributes:
-        loss: ``clipped`` or ``regression``.
-        clip_low: Ratio may fall to 1 - clip_low before a sample stops pushing (clipped).
-        clip_high: Ratio may rise to 1 + clip_high (clipped); higher than `clip_low` keeps rare answers
-            alive (DAPO's clip-higher).
-        beta: Strength of the pull to the round-start policy (regression): the target log-ratio of an
-            answer is advantage / beta nats.
-        kl: Weight of the k3 estimate of KL from the round-start policy, added per token (clipped).
-    """
-
-    loss: Literal["clipped", "regression"] = "clipped"
-    clip_low: float = 0.2
-    clip_high: float = 0.28
-    beta: float = 0.5
-    kl: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.loss not in ("clipped", "regression"):
-            raise InputError(f"unknown loss {self.loss!r}", "loss", "use clipped or regression")
-        if not 0 < self.clip_low < 1 or self.clip_high <= 0 or self.beta <= 0 or self.kl < 0:
-            raise InputError("clip_low is in (0, 1), clip_high and beta are positive, kl is not negative", "objective")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +101,15 @@ class TrainReport:
         steps: Optimiser steps.
         samples: Samples (or examples) behind the rows, duplicates counted.
         skipped: Samples that were not trained on, by reason.
-        trained: Forward work of all training passes without padding; training costs 3 times this.
+        trained: Forward work of all training passes without padding; training costs 3 times this (less with adapters).
         trained_padded: The same as executed.
         head_again_tok: Positions whose logits the backward pass computes once more (TRL's fused head).
         reference: Forward work of the round-start log-probabilities without padding; costs 1 time this.
         reference_padded: The same as executed.
+        probe: Forward work of measuring the drift from the base without padding; costs 1 time this.
+        probe_padded: The same as executed.
+        lora: The adapters that were trained, if any.
+        stopped: Why training ended before its last step: ``kl_base`` (the cap was reached), or nothing.
         metrics: Named figures of the optimisation (means over the steps).
     """
 
@@ -142,6 +123,10 @@ class TrainReport:
     head_again_tok: int = 0
     reference: Work = Work()
     reference_padded: Work = Work()
+    probe: Work = Work()
+    probe_padded: Work = Work()
+    lora: Lora | None = None
+    stopped: str = ""
     metrics: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -158,12 +143,39 @@ def _forward_flop(work: Work, shape: ModelShape) -> int:
     )
 
 
+def _training_flop(work: Work, shape: ModelShape, lora: Lora | None) -> int:
+    if lora is None:
+        return 3 * _forward_flop(work, shape)
+    return adapters.training_flop(shape, lora, work.seq_tok, work.seq_tok_sq, work.head_tok)
+
+
+def _probe_flop(work: Work, report: TrainReport, shape: ModelShape) -> int:
+    """Half of the passes are the base's, the other half runs with adapters if there are any."""
+    extra = adapters.adapter_params(shape, report.lora) * work.seq_tok if report.lora else 0
+    return _forward_flop(work, shape) + extra
+
+
 def model_flop(report: TrainReport, shape: ModelShape) -> int:
-    """FLOPs the method needs: three forward passes to train, one for round-start log-probabilities, no padding."""
-    return 3 * _forward_flop(report.trained, shape) + _forward_flop(report.reference, shape)
+    """FLOPs the method needs, without padding.
+
+    Forward and backward to train, one forward pass for round-start log-probabilities, those that watch the drift.
+    """
+    trained = _training_flop(report.trained, shape, report.lora)
+    return trained + _forward_flop(report.reference, shape) + _probe_flop(report.probe, report, shape)
 
 
 def device_flop(report: TrainReport, shape: ModelShape) -> int:
     """FLOPs as executed: padding, and what kernels compute again going backward (attention scores, TRL's logits)."""
-    again = shape.attention_flop * report.trained_padded.seq_tok_sq // 2 + report.head_again_tok * shape.head_flop
-    return 3 * _forward_flop(report.trained_padded, shape) + again + _forward_flop(report.reference_padded, shape)
+    trained = _training_flop(report.trained_padded, shape, report.lora)
+    again = report.head_again_tok * shape.head_flop
+    if report.lora is None:
+        again += shape.attention_flop * report.trained_padded.seq_tok_sq // 2
+    else:
+        again += adapters.flash_recompute_flop(shape, report.lora, report.trained_padded.seq_tok_sq)
+        again += adapters.merge_flop(shape, report.lora)
+    return (
+        trained
+        + again
+        + _forward_flop(report.reference_padded, shape)
+        + _probe_flop(report.probe_padded, report, shape)
+    )

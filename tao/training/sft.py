@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tao.errors import InputError
 from tao.prompts import Message
-from tao.training.engine import arguments, isolated, load, order, run, save
+from tao.scoring.score import ScoredRound
+from tao.training.drift import KlCap, watch
+from tao.training.engine import Diverged, arguments, isolated, load, order, run, save
+from tao.training.lora import attach, merged
 from tao.training.settings import Optim, Progress, TrainReport, Work, bucket
 from tao.training.tokens import answer_ids, prompt_ids, stop_ids
 
@@ -98,6 +101,8 @@ def train_sft(
     out: Path,
     *,
     seed: int,
+    cap: KlCap | None = None,
+    watched: ScoredRound | None = None,
     progress: Progress | None = None,
 ) -> TrainReport:
     """Fine-tune a model on labelled (or pseudo-labelled) examples.
@@ -108,12 +113,15 @@ def train_sft(
         model_dir: Checkpoint to start from.
         examples: What to learn; every one is used in every epoch.
         optim: Optimiser settings.
-        out: Folder of the new checkpoint (float32).
-        seed: Order of the examples.
+        out: Folder of the new checkpoint (float32, adapters merged).
+        seed: Order of the examples, and the adapters' first weights.
+        cap: End training early where the model has drifted too far from the cap's base.
+        watched: The round on whose samples the drift is measured.
         progress: See `tao.training.settings.Progress`.
 
     Raises:
         InputError: No examples, an example too long, or an unusable model folder.
+        Diverged: The loss stopped being a number; nothing was written.
     """
     from datasets import Dataset
     from trl import SFTTrainer
@@ -122,10 +130,13 @@ def train_sft(
         raise InputError("no examples to train on", str(out))
     with isolated(), tempfile.TemporaryDirectory() as scratch:
         model, tokenizer = load(model_dir)
-        rows = encode(examples, tokenizer, stop_ids(tokenizer, model.generation_config), optim.max_row_tok)
+        stop = stop_ids(tokenizer, model.generation_config)
+        rows = encode(examples, tokenizer, stop, optim.max_row_tok)
         lengths = [len(row.ids) for row in rows]
         sequence = order(lengths, optim, seed)
         micro_rows = optim.micro_rows(bucket(max(lengths)))
+        if optim.lora:
+            model = attach(model, optim.lora, seed)
         trainer = SFTTrainer(
             model=model,
             args=arguments(optim, micro_rows, seed, Path(scratch)),
@@ -140,19 +151,33 @@ def train_sft(
         )
         if len(trainer.train_dataset) != len(sequence):
             raise RuntimeError(f"TRL kept {len(trainer.train_dataset)} of {len(sequence)} rows")
-        steps, metrics = run(trainer, progress)
-        save(model, tokenizer, out)
-    work = Work()
-    for at in sequence:
-        work = work.plus(lengths[at], lengths[at] - 1)
-    padded = _padded(lengths, sequence, micro_rows, optim.batch_size)
-    return TrainReport(
-        checkpoint=out,
-        rows=len(rows),
-        steps=steps,
-        samples=len(examples),
-        trained=work,
-        trained_padded=padded,
-        head_again_tok=padded.head_tok,
-        metrics=metrics,
-    )
+        guard = watch(trainer, cap, watched, tokenizer=tokenizer, stop=stop, optim=optim)
+
+        def report(steps: int, metrics: Mapping[str, float]) -> TrainReport:
+            done = sequence[: steps * optim.batch_size]
+            work = Work()
+            for at in done:
+                work = work.plus(lengths[at], lengths[at] - 1)
+            padded = _padded(lengths, done, micro_rows, optim.batch_size)
+            return TrainReport(
+                checkpoint=out,
+                rows=len(rows),
+                steps=steps,
+                samples=len(examples),
+                trained=work,
+                trained_padded=padded,
+                head_again_tok=padded.head_tok,
+                probe=guard.work,
+                probe_padded=guard.padded,
+                lora=optim.lora,
+                stopped=guard.stopped,
+                metrics={**metrics, **guard.metrics},
+            )
+
+        try:
+            steps, metrics = run(trainer, progress)
+        except Diverged as error:
+            error.report = report(error.steps, {})
+            raise
+        save(merged(model), tokenizer, out)
+        return report(steps, metrics)

@@ -62,7 +62,7 @@ class Workplace:
         folder: Where it writes its stages and checkpoints.
         seed: The cell's seed.
         limits: Generation limits, equal for every arm.
-        answer_form: ``sql`` or ``number``; names the exploring formats.
+        answer_form: ``sql``, ``number`` or ``text``; names the exploring formats.
         pool: The unlabelled prompts.
         train: Items of the labelled training split (prompts only); empty for label-free arms.
         interpreter: Makes the label-free reader of answers; the caller closes it.

@@ -11,17 +11,11 @@ from training_toys import END, prompt, random_round, sample, score, weights_of
 from tao.compute import ModelShape
 from tao.errors import InputError
 from tao.scoring.score import ScoredRound
+from tao.training.clipped import Clipped
 from tao.training.engine import load
-from tao.training.packing import build_rows, collator
-from tao.training.policy_gradient import (
-    Objective,
-    _columns,
-    _kl,
-    answer_logps,
-    clipped_loss,
-    regression_loss,
-    train_policy_gradient,
-)
+from tao.training.offline import Objective, answer_logps, kl_from_start, train_offline
+from tao.training.packing import build_rows, collator, columns
+from tao.training.regression import Regression
 from tao.training.settings import Optim, TrainReport, device_flop, model_flop
 from tao.training.sft import Example, train_sft
 
@@ -32,7 +26,7 @@ def train(
     model: Path, out: Path, optim: Optim = FP32, objective: Objective | None = None, **kwargs: Any
 ) -> TrainReport:
     scored = kwargs.pop("round", None) or random_round(6, 5)
-    return train_policy_gradient(model, scored, objective or Objective(), optim, out, seed=0)
+    return train_offline(model, scored, objective or Clipped(), optim, out, seed=0)
 
 
 def tensors(folder: Path) -> dict[str, Any]:
@@ -47,11 +41,11 @@ def test_round_start_gradient_is_plain_policy_gradient(tiny_model: Path) -> None
 
     model, tokenizer = load(tiny_model)
     rows, _ = build_rows(random_round(3, 6), tokenizer, {END}, 400)
-    batch = collator(0)([{**_columns(row), "reference": [0.0] * row.head_tok} for row in rows])
+    batch = collator(0)([{**columns(row), "reference": [0.0] * row.head_tok} for row in rows])
     logp = answer_logps(model, batch)
     batch["reference_T"] = logp.detach()
-    loss, figures = clipped_loss(logp, batch, Objective(), constant_tok=5.0)
-    assert figures["kl"] == 0 and figures["clip_fraction"] == 0
+    loss, figures = Clipped().loss(logp, batch, 5.0)
+    assert figures["kl"][0] == 0 and figures["clip_fraction"][0] == 0
     mine = torch.autograd.grad(loss, list(model.parameters()), retain_graph=True)
     weight = (batch["advantage_A"] * batch["weight_A"])[batch["answer_T"]]
     plain = torch.autograd.grad(-(weight * logp).sum() / 5.0, list(model.parameters()))
@@ -73,14 +67,14 @@ def test_the_clip_stops_only_what_has_gone_far_enough(drift: float, advantage: f
         "advantage_A": torch.tensor([advantage]),
         "weight_A": torch.tensor([1.0]),
     }
-    loss, figures = clipped_loss(logp, batch, Objective(), constant_tok=1.0)
+    loss, figures = Clipped().loss(logp, batch, 1.0)
     loss.backward()
     assert (logp.grad != 0).item() is moves
-    assert figures["clip_fraction"] == float(not moves)
-    loss, _ = clipped_loss(logp.detach().requires_grad_(), batch, Objective(kl=0.1), constant_tok=1.0)
+    assert figures["clip_fraction"] == (float(not moves), 1.0)
+    loss, _ = Clipped(kl=0.1).loss(logp.detach().requires_grad_(), batch, 1.0)
     assert loss.item() > -2  # finite, with the pull back to the start added
     held = logp.detach().clone().requires_grad_()
-    clipped_loss(held, batch, Objective(kl=0.1), constant_tok=1.0)[0].backward()
+    Clipped(kl=0.1).loss(held, batch, 1.0)[0].backward()
     assert held.grad.item() != 0
 
 
@@ -90,10 +84,10 @@ def test_kl_is_exact_over_the_round_start_policy_and_its_gradient_bounded() -> N
 
     old, new = torch.tensor([0.7, 0.2, 0.1]), torch.tensor([0.1, 0.3, 0.6])
     drift = (new / old).log()
-    assert (old * _kl(drift)).sum().item() == pytest.approx((old * (old / new).log()).sum().item(), abs=1e-6)
+    assert (old * kl_from_start(drift)).sum().item() == pytest.approx((old * (old / new).log()).sum().item(), abs=1e-6)
     far = torch.tensor([-12.0], requires_grad=True)
-    _kl(far).sum().backward()
-    assert _kl(far).item() < 12
+    kl_from_start(far).sum().backward()
+    assert kl_from_start(far).item() < 12
     assert -1 < far.grad.item() < 0
 
 
@@ -107,10 +101,10 @@ def test_regression_rests_where_the_log_ratio_is_advantage_over_beta() -> None:
         "weight_A": torch.tensor([2.0, 1.0]),
     }
     logp = batch["reference_T"].clone().requires_grad_()
-    loss, _ = regression_loss(logp, batch, Objective(loss="regression", beta=0.5))
+    loss, _ = Regression(beta=0.5).loss(logp, batch, 1.0)
     assert loss.item() == pytest.approx(2 * 0.25 + 0.0625)
     rest = batch["reference_T"] + torch.tensor([0.25, 0.75, -0.5])  # answers moved by 1.0 and -0.5 nats
-    loss, _ = regression_loss(rest, batch, Objective(loss="regression", beta=0.5))
+    loss, _ = Regression(beta=0.5).loss(rest, batch, 1.0)
     assert loss.item() == pytest.approx(0, abs=1e-6)
 
 
@@ -169,13 +163,12 @@ def test_same_inputs_same_bits_and_both_losses_move_the_policy_the_right_way(tin
     def value(folder: Path) -> float:
         """Advantage-weighted log-probability of the round's answers."""
         model, _ = load(folder)
-        batch = collator(0)([_columns(row) for row in rows])
+        batch = collator(0)([columns(row) for row in rows])
         with torch.no_grad():
             logp = answer_logps(model, batch)
         return float((logp * (batch["advantage_A"] * batch["weight_A"])[batch["answer_T"]]).sum())
 
-    for loss in ("clipped", "regression"):
-        objective = Objective(loss=loss)  # type: ignore[arg-type]
+    for loss, objective in (("clipped", Clipped()), ("regression", Regression())):
         one = train(tiny_model, tmp_path / f"{loss}1", optim, objective)
         train(tiny_model, tmp_path / f"{loss}2", optim, objective)
         assert weights_of(tmp_path / f"{loss}1") == weights_of(tmp_path / f"{loss}2")
@@ -209,8 +202,6 @@ def test_nothing_to_train_on_is_an_error(tiny_model: Path, tmp_path: Path) -> No
     silent = ScoredRound(pool, {"p": [sample("p", 0, "1")]}, {"p": [score(None)]})
     with pytest.raises(InputError, match="every prompt abstains"):
         train(tiny_model, tmp_path / "out", round=silent)
-    with pytest.raises(InputError, match="unknown loss"):
-        Objective(loss="ppo")  # type: ignore[arg-type]
 
 
 def test_no_usage_ping_leaves_the_machine(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

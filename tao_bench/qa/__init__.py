@@ -1,0 +1,1 @@
+"""Published question answering over financial reports: FinanceBench, TAT-QA, FinQA as tasks."""
