@@ -44,7 +44,7 @@ def near_duplicates(prompts: Mapping[str, Sequence[Prompt]]) -> list[tuple[str, 
     """
     made = [(split, prompt.id, shingles(prompt)) for split, found in prompts.items() for prompt in found]
     frequency = Counter(shingle for _, _, found in made for shingle in found)
-    weight = {shingle: math.log(1 + len(made) / count) for shingle, count in frequency.items()}
+    weight = {shingle: math.log(len(made) / count) for shingle, count in frequency.items()}  # 0 where all share it
     homes: dict[tuple[str, ...], list[int]] = defaultdict(list)
     for place, (_, _, found) in enumerate(made):
         rare = sorted((s for s in found if 1 < frequency[s] <= COMMON), key=lambda s: (frequency[s], s))
