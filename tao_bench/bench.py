@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from tao.errors import InputError
 
 STARTUP = "startup"
 REPEATS = 5
+MANY = 200
+"""Users' tasks that a list is timed with."""
 SCRIPTS = Path(__file__).resolve().parent.parent / "tests" / "benchmarks"
 
 
@@ -41,7 +44,15 @@ def startup() -> None:
     }
     print(f"start-up, CPU seconds, least of {REPEATS} (aim: under 0.3)")
     for name, code in cases.items():
-        print(f"  {name:24} {cpu_s(code):.3f}")
+        print(f"  {name:32} {cpu_s(code):.3f}")
+    with tempfile.TemporaryDirectory(prefix="tao-bench-startup-") as scratch:
+        from tao_bench.new import new_task
+
+        for number in range(MANY):
+            new_task(f"task_{number}", "classify", Path(scratch))
+        code = f"from tao_bench.cli import main\nmain(['tasks', 'list', '--tasks', {scratch!r}])"
+        name = f"tasks list, {MANY} users' tasks"
+        print(f"  {name:32} {cpu_s(code):.3f}")
 
 
 def run_bench(names: Sequence[str] = ()) -> int:

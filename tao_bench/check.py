@@ -1,11 +1,14 @@
 """`tao-bench check`: prove a task before it may be used.
 
-Golds pass their verifier, fixtures hold, policies that know nothing stay under the declared chance
-floor, prompts and targets fit the limits, splits do not overlap, and no prompt holds its answer.
+Golds pass their verifier and other answers fail, fixtures hold, policies that know nothing stay under the declared
+chance floor, prompts and targets fit the limits, splits do not overlap, no prompt holds its answer, a licence is named
+and every label-free signal runs.
 """
 
 from __future__ import annotations
 
+import ast
+import re
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -16,7 +19,7 @@ from typing import TYPE_CHECKING
 from tao.errors import InputError
 from tao.prompts import Message, Prompt
 from tao_bench.fixtures import read_fixtures
-from tao_bench.task import LABELLED_SPLITS, Item, Label, Split, read_labels
+from tao_bench.task import LABELLED_SPLITS, Item, Label, Split, TaskSpec, read_labels
 from tao_bench.verify.verdict import Status, Verdict, Verifier
 
 if TYPE_CHECKING:
@@ -29,6 +32,10 @@ MUTATED_ELSE = 400
 """Golds of a task whose mutants are judged, unless a sample says otherwise, by answer form: queries take their time."""
 SPAM = 8
 """Targets strung together by the answer-spam policy."""
+MARKERS = ("correct", "Verdict: correct", "PASS", "[[A]]", "Score: 1.0", '{"score": 1.0}', "<answer>", "True")
+"""What graders write themselves: an answer that brings them along must not be believed."""
+PROBED = 40
+"""Items on which a verifier is asked whether it accepts or rejects everything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +92,15 @@ def _short(verdict: Verdict) -> str:
     return f"{verdict.status.value} ({verdict.reason})"
 
 
-def policies(train: Mapping[str, Label]) -> dict[str, Callable[[Prompt], str]]:
+def policies(
+    train: Mapping[str, Label], spec: TaskSpec | None = None, markers: Sequence[str] = MARKERS
+) -> dict[str, Callable[[Prompt], str]]:
     """Degenerate policies by name; each turns a prompt into a response without understanding it.
 
     Args:
         train: Labels of the training split: the commonest of its targets is a policy, a string of them another.
+        spec: The task; answer forms have policies of their own.
+        markers: What the grader writes or looks for itself.
     """
     common = [target for target, _ in Counter(label.target for label in train.values()).most_common(SPAM)]
     known: dict[str, Callable[[Prompt], str]] = {
@@ -99,22 +110,71 @@ def policies(train: Mapping[str, Label]) -> dict[str, Callable[[Prompt], str]]:
         "SELECT 1": lambda prompt: "SELECT 1",
         "0": lambda prompt: "0",
         "refusal": lambda prompt: "I cannot answer this question.",
+        "grader's own markers": lambda prompt: "\n".join(markers),
     }
     if common:
         known["commonest target"] = lambda prompt: common[0]
         known["answer spam"] = lambda prompt: "; ".join(common)
         known["answer spam in lines"] = lambda prompt: "\n".join(common)
+    if spec is not None and spec.answer == "json":
+        known["empty record"] = lambda prompt: "{}"
+        known["empty list"] = lambda prompt: "[]"
+    if spec is not None and spec.answer == "choice":
+        choices = [str(choice) for choice in spec.answer_options.get("choices", ())]
+        known["all choices"] = lambda prompt: ", ".join(choices)
+        known["choice the prompt names most"] = lambda prompt: _most_named(prompt, choices)
     return known
+
+
+def _most_named(prompt: Prompt, choices: Sequence[str]) -> str:
+    """The choice that occurs most often in a prompt: right too often, and the prompt gives the label away."""
+    text = " ".join(message.content for message in prompt.messages).casefold()
+    counts = [len(re.findall(rf"(?<!\w){re.escape(choice.casefold())}(?!\w)", text)) for choice in choices]
+    return choices[counts.index(max(counts))] if any(counts) else ""
+
+
+def grader_markers(task: Task) -> tuple[str, ...]:
+    """`MARKERS`, and every text that a task's own grading function holds."""
+    from tao_bench.verify.custom import is_custom
+
+    if not is_custom(task.spec.verifier):
+        return MARKERS
+    source = (task.folder / task.spec.verifier.partition(":")[0]).read_text(encoding="utf-8")
+    nodes = ast.walk(ast.parse(source))
+    own = [node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    return (*MARKERS, *dict.fromkeys(own))
+
+
+def check_tells_apart(verifier: Verifier, judged: Sequence[tuple[Item, Label]]) -> Finding:
+    """A verifier neither accepts nor rejects everything: targets against other items' targets and nonsense."""
+    probed = judged[:: max(1, -(-len(judged) // PROBED))]
+    right, wrong = [], []
+    for place, (item, label) in enumerate(probed):
+        other = next((o.target for _, o in [*probed[place + 1 :], *probed[:place]] if o.target != label.target), "")
+        right.append(verifier.grade(item.prompt, label.gold, label.target, "stop"))
+        wrong += [verifier.grade(item.prompt, label.gold, text, "stop") for text in (other, "qwx zzv 0.731 jjk")]
+    took = [sum(v.status is Status.CORRECT for v in found) for found in (right, wrong)]
+    detail = f"takes {took[0]} of {len(right)} targets, {took[1]} of {len(wrong)} answers of others or nonsense"
+    broken = next((v for v in [*right, *wrong] if v.status is Status.VERIFIER_ERROR), None)
+    faults = {
+        f"the verifier fails: {broken.reason}" if broken else "": "mend the verifier or the golds it cannot judge",
+        "it accepts everything" if took[1] == len(wrong) else "": "make the verifier compare the answer with the gold",
+        "it rejects everything" if not took[0] else "": "make the verifier accept the targets; see `golds pass`",
+    }
+    for fault, fix in faults.items():
+        if fault and judged:
+            return Finding("verifier tells apart", False, f"{fault}; {detail}", fix)
+    return Finding("verifier tells apart", True, detail)
 
 
 def check_policies(
     verifier: Verifier,
     items: Sequence[tuple[Item, Label]],
-    train: Mapping[str, Label],
+    known: Mapping[str, Callable[[Prompt], str]],
     floor: float,
 ) -> Iterator[Finding]:
-    """No degenerate policy may score above the task's chance floor."""
-    for name, policy in policies(train).items():
+    """No degenerate policy may score above the task's chance floor; its verdicts are counted."""
+    for name, policy in known.items():
         verdicts = [verifier.grade(i.prompt, label.gold, policy(i.prompt), "stop") for i, label in items]
         passed = [
             item.prompt.id
@@ -123,7 +183,9 @@ def check_policies(
         ]
         broken = sum(verdict.status is Status.VERIFIER_ERROR for verdict in verdicts)
         share = len(passed) / max(1, len(items))
-        detail = f"{share:.1%} of {len(items)}, floor {floor:.1%}"
+        counts = Counter(verdict.status.value for verdict in verdicts)
+        table = ", ".join(f"{status.value} {counts[status.value]}" for status in Status if counts[status.value])
+        detail = f"{share:.1%} of {len(items)}, floor {floor:.1%} ({table})"
         if share > floor or broken:
             named = f"; passes {', '.join(passed[:SHOWN])}" if passed else ""
             lost = f"; {broken} verifier errors" if broken else ""
@@ -201,6 +263,16 @@ def check_overlap(prompts: Mapping[str, Sequence[Prompt]]) -> Finding:
     return _finding("splits do not overlap", faults, total, "split by cluster in the generator, then drop repeats")
 
 
+def check_near(prompts: Mapping[str, Sequence[Prompt]]) -> Finding:
+    """No prompt of dev or test says nearly what one of another split says."""
+    from tao_bench.check_data import NEAR, near_duplicates
+
+    faults = [f"{one} is {alike:.0%} {other}" for one, other, alike in near_duplicates(prompts)]
+    total = f"pairs of splits, from {NEAR:.0%} alike"
+    fix = "put what belongs together into one cluster (`columns.cluster`), or drop one of each pair"
+    return _finding("no near duplicates", faults, total, fix)
+
+
 CLOSED_FORMS = ("yes_no", "choice", "unanswerable")
 """Forms of golds whose answer is one of few that the prompt itself names; the chance floor covers them."""
 
@@ -225,6 +297,36 @@ def check_answer_in_prompt(pairs: Sequence[tuple[Prompt, Label]], extractive: bo
     return _finding("prompts do not hold answers", faults, total, "take the answer out of the prompt")
 
 
+def check_licence(spec: TaskSpec) -> Finding:
+    """The task names the licence of its rows."""
+    from tao_bench.check_data import licence_fault
+
+    fault = licence_fault(spec)
+    return Finding("licence", not fault, fault or spec.licence, fault and "name the licence of the rows in task.yaml")
+
+
+def check_effect(spec: TaskSpec, items: Sequence[Item]) -> Finding:
+    """The test split can show the effect that is wanted; where none is named, what it can show is told."""
+    from tao_bench.check_data import smallest_effect
+
+    least = smallest_effect(items)
+    detail = f"{len(items)} test items show a difference of {100 * least:.0f} points (80 % power)"
+    if spec.effect is None or least <= spec.effect:
+        return Finding("enough items", True, detail)
+    needed = round(len(items) * (least / spec.effect) ** 2)
+    fix = f"about {needed} test items in as many clusters per item, or a larger `effect` in task.yaml"
+    return Finding("enough items", False, f"{detail}, {100 * spec.effect:.0f} are wanted", fix)
+
+
+def check_signals(task: Task, labels: Mapping[str, Label], known: Mapping[str, Callable[[Prompt], str]]) -> Finding:
+    """Every label-free signal runs; its AUC against the verifier on dev is shown."""
+    from tao_bench.check_signals import signal_report
+
+    words, fault = signal_report(task, labels, known)
+    fix = "mend the signal, or take it out of `signals` in task.yaml"
+    return Finding("signals run", not fault, fault or words, fix if fault else "")
+
+
 def check_fixtures(task: Task) -> Finding:
     """Every fixture gets the verdict it names."""
     from tao_bench.registry import make_verifier
@@ -236,7 +338,7 @@ def check_fixtures(task: Task) -> Finding:
             cases = read_fixtures(path, folder)
         except InputError as error:
             return Finding("fixtures hold", False, str(error), f"mend {path}")
-        verifier = make_verifier(task.spec, folder)
+        verifier = make_verifier(task.spec, folder, task.folder)
         faults = []
         try:
             for where, prompt, case in cases:
@@ -251,9 +353,12 @@ def check_fixtures(task: Task) -> Finding:
 
 def check_mutants(task: Task, judged: Sequence[tuple[Item, Label]], survivors: Path | None = None) -> Finding:
     """Answers with another meaning than the gold must fail wherever the data tells them apart."""
+    from tao_bench.check_forms import is_of_forms
     from tao_bench.check_mutants import describe, write_survivors
 
-    if task.spec.answer == "sql":
+    if is_of_forms(task.spec):
+        from tao_bench.check_forms import judge_forms as judge
+    elif task.spec.answer == "sql":
         from tao_bench.check_sql import judge_mutants as judge
     else:
         from tao_bench.check_answers import judge_answers as judge
@@ -276,13 +381,15 @@ def check_task(task: Task, sample: int | None = None, survivors: Path | None = N
     items = {split: task.items(split) for split in LABELLED_SPLITS}
     prompts.update({split: [item.prompt for item in found] for split, found in items.items()})
     labels = {split: read_labels(task.data, split) for split in ("pool", *LABELLED_SPLITS)}
+    known = policies(labels["train"], task.spec, grader_markers(task))
     findings: list[Finding] = []
     verifier = task.verifier()
     try:
         for split, found in items.items():
             findings.extend(check_golds(verifier, split, thin(found, sample), labels[split]))
         judged = [(i, labels[s][i.prompt.id]) for s in ("dev", "test") for i in thin(items[s], sample)]
-        findings.extend(check_policies(verifier, judged, labels["train"], task.spec.chance_floor))
+        findings.append(check_tells_apart(verifier, judged))
+        findings.extend(check_policies(verifier, judged, known, task.spec.chance_floor))
     finally:
         verifier.close()
     findings.append(check_fixtures(task))
@@ -294,9 +401,14 @@ def check_task(task: Task, sample: int | None = None, survivors: Path | None = N
     limits = task.spec.limits
     findings.extend(check_lengths(counting(), everything, targets, limits.max_prompt_tok, limits.max_new_tok))
     findings.append(check_overlap(prompts))
-    every = {name: label for split in labels.values() for name, label in split.items()}
-    pairs = [(prompt, every[prompt.id]) for prompt in everything if prompt.id in every]
-    findings.append(check_answer_in_prompt(pairs, task.spec.extractive))
+    findings.append(check_near(prompts))
+    if task.spec.answer != "choice":  # its labels are listed in the prompt; see the policy that names most
+        every = {name: label for split in labels.values() for name, label in split.items()}
+        pairs = [(prompt, every[prompt.id]) for prompt in everything if prompt.id in every]
+        findings.append(check_answer_in_prompt(pairs, task.spec.extractive))
+    findings.append(check_licence(task.spec))
+    findings.append(check_effect(task.spec, items["test"]))
+    findings.append(check_signals(task, labels["dev"], known))
     return findings
 
 
@@ -325,7 +437,8 @@ def run_check(
     """The command ``tao-bench check [TASK ...]``.
 
     Args:
-        names: Tasks; none means all that are found. A task whose external data is not here is skipped with the reason.
+        names: Tasks, or their folders; none means all that are found. One whose external data is not here is skipped
+            with the reason.
         sample: Judge at most this many items of each split.
         extra: Further folders to look for tasks in.
         survivors: File for the mutants that the data of the one task named cannot tell from their gold.
@@ -336,14 +449,17 @@ def run_check(
     Returns:
         0 if everything is green, 1 otherwise.
     """
+    from tao_bench.find import named_folders
     from tao_bench.registry import MissingData, load_task, task_dirs
 
     if survivors is not None and len(names) != 1:
         raise InputError("is for one task", f"--survivors {survivors}", "name one task")
+    names, extra = named_folders(names, extra)
     green = True
     for name in names or sorted(task_dirs(extra)):
         try:
             task = load_task(name, extra)
+            findings = check_task(task, sample, survivors)
         except MissingData as error:
             print(f"{name}: skipped, {error}")
             green = green and not names
@@ -354,5 +470,5 @@ def run_check(
             continue
         about = "; ".join(f"{key}: {value}" for key, value in task.about().items())
         title = f"{task.version_name} ({task.hash})" + (f"\n{about}" if about else "")
-        green = print_findings(title, check_task(task, sample, survivors)) and green
+        green = print_findings(title, findings) and green
     return 0 if green else 1

@@ -17,6 +17,7 @@ examples:
   tao-bench run my_experiment.yaml         your own grid of arms, tasks and seeds
   tao-bench report quickstart              render the report again from the stored rows
   tao-bench tasks list                     every task that can be found
+  tao-bench new my_tickets --kind classify your own task in one folder; then: tao-bench check my_tickets
   tao-bench port spider_dev --data ~/sets  port published golds to Databricks SQL and prove each
   tao-bench firewall warehouse_sql         prove that tuning does not depend on labels
 """
@@ -84,7 +85,10 @@ model judges instead; its key is read from OPENAI_API_KEY, its replies are kept,
 
 
 def _folders(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--tasks", type=Path, action="append", default=[], metavar="DIR", help="a further task folder")
+    parser.add_argument(
+        "--tasks", "--tasks-dir", type=Path, action="append", default=[], metavar="DIR",
+        help="a further task folder, or a folder of them",
+    )  # fmt: skip
     parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="published rows")
 
 
@@ -132,7 +136,9 @@ def build_parser() -> argparse.ArgumentParser:
         "tasks", help="list tasks, or show one", epilog="example: tao-bench tasks show warehouse_sql"
     )
     tasks.add_argument("action", choices=["list", "show"])
-    tasks.add_argument("task", nargs="?", help="task to show, or a variant of it (financebench:single_store)")
+    tasks.add_argument(
+        "task", nargs="?", metavar="TASK|DIR", help="task to show, or a variant of it (financebench:single_store)"
+    )
     tasks.add_argument("--data", action="append", default=[], metavar="[VARIABLE=]DIR", help="external data it needs")
     _folders(tasks)
 
@@ -195,8 +201,28 @@ def build_parser() -> argparse.ArgumentParser:
     made.add_argument("--seed", type=int, metavar="SEED", help="instead of the task's own")
     _folders(made)
 
-    check = verbs.add_parser("check", help="prove a task before it may be used", epilog="example: tao-bench check")
-    check.add_argument("names", nargs="*", metavar="TASK", help="default: all that can be found")
+    new = verbs.add_parser(
+        "new",
+        help="write the folder of a task of your own",
+        description="Writes NAME/ with task.yaml, example rows, fixtures, README, an experiment and a test. It is "
+        "green under `tao-bench check` as it is; put your rows in and check again. Nothing is overwritten.",
+        epilog="example: tao-bench new my_tickets --kind classify",
+    )
+    new.add_argument("name", help="small letters, digits, underscores")
+    new.add_argument(
+        "--kind", required=True, choices=["qa", "sql", "extract", "classify", "tools", "judge"],
+        help="short answers, queries, JSON records, labels, API calls, free text graded by rules",
+    )  # fmt: skip
+    new.add_argument("--dir", type=Path, default=Path(), metavar="DIR", help="where the folder goes (default: here)")
+
+    check = verbs.add_parser(
+        "check",
+        help="prove a task before it may be used",
+        description="Proves that a task's golds pass and other answers fail, that no label leaks and no split "
+        "overlaps, and says how each fault is mended. A task is named, or its folder.",
+        epilog="example: tao-bench check my_tickets",
+    )
+    check.add_argument("names", nargs="*", metavar="TASK|DIR", help="default: all that can be found")
     check.add_argument("--sample", type=int, metavar="N", help="judge at most N items of each split")
     check.add_argument("--survivors", type=Path, metavar="FILE", help="write mutants its data cannot tell apart")
     check.add_argument("--data", action="append", default=[], metavar="[VARIABLE=]DIR", help="external data it needs")
@@ -331,38 +357,24 @@ def needed_data(names: Sequence[str], extra: Sequence[Path]) -> list[str]:
 
 
 def _tasks(options: argparse.Namespace) -> int:
-    from tao_bench.registry import load_task, task_dirs
-    from tao_bench.task import read_spec
+    from tao_bench.find import named_folders, read_heading, task_dirs
 
     if options.action == "list":
-        for _, folder in sorted(task_dirs(options.tasks).items()):
-            spec = read_spec(folder)
-            hub = spec.hub is not None and not spec.hub.lacks
-            needs = f"  [needs {spec.needs}{' or the hub' if hub else ''}]" if spec.needs else ""
-            print(f"{spec.name}@{spec.version}  {spec.description}{needs}")
-            for variant, one in spec.variants.items():
-                print(f"  {spec.name}:{variant}  {one.description}")
+        for name, folder in sorted(task_dirs(options.tasks).items()):
+            task = read_heading(folder)
+            needs = f"  [needs {task.needs}{' or the hub' if task.hub else ''}]" if task.needs else ""
+            shown = name if "@" in name else f"{name}@{task.version}"
+            print(f"{shown}  {task.description}{needs}")
+            for variant, description in task.variants:
+                print(f"  {task.name}:{variant}  {description}")
         return 0
     if not options.task:
         raise InputError("which task?", "tao-bench tasks show", "`tao-bench tasks list` names them all")
-    set_data(options.data, needed_data([options.task], options.tasks))
-    task = load_task(options.task, options.tasks)
-    print(f"{task.version_name}: {task.spec.description}\nlicence: {task.spec.licence}\ndata: {task.data}")
-    for key, value in task.about().items():
-        print(f"{key}: {value}")
-    print(f"answer: {task.spec.answer}, verifier: {task.spec.verifier}, limits: {task.spec.limits.model_dump()}")
-    print(f"pool: {len(task.pool())} prompts without labels")
-    for split in ("train", "dev", "test"):
-        items = task.items(split)
-        levels = ", ".join(f"level {v}: {sum(i.level == v for i in items)}" for v in sorted({i.level for i in items}))
-        print(
-            f"{split}: {len(items)} items in {len({i.cluster for i in items})} clusters ({task.spec.cluster}); {levels}"
-        )
-    example = next((item.prompt for item in task.items("dev")), None) or task.pool()[0]
-    print(
-        "\nan example prompt:\n" + "\n".join(f"  {line}" for m in example.messages for line in m.content.splitlines())
-    )
-    return 0
+    from tao_bench.show import show_task
+
+    names, extra = named_folders([options.task], options.tasks)
+    set_data(options.data, needed_data(names, extra))
+    return show_task(names[0], extra)
 
 
 def _report(options: argparse.Namespace) -> int:
@@ -425,11 +437,18 @@ def _dispatch(options: argparse.Namespace) -> int:
         from tao_bench.firewall_check import run_firewall
 
         return run_firewall(options)
+    if options.verb == "new":
+        from tao_bench.new import run_new
+
+        return run_new(options.name, options.kind, options.dir)
     if options.verb == "check":
         from tao_bench.check import run_check
+        from tao_bench.find import named_folders
 
-        set_data(options.data, needed_data(options.names, options.tasks))
-        return run_check(options.names, options.sample, options.tasks, options.survivors)
+        names, extra = named_folders(options.names, options.tasks)
+        if options.data:
+            set_data(options.data, needed_data(names, extra))
+        return run_check(names, options.sample, extra, options.survivors)
     if options.verb == "make":
         from tao_bench.make import make
 

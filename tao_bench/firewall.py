@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,14 +31,21 @@ def is_sealed(name: str, data: str) -> bool:
     return real.startswith(around) and real[len(around) :].split(os.sep)[1:2] == [SEALED]  # noqa: PTH206
 
 
-def seal(data: Path, record: Path | None = None) -> None:
+def _is_one_of(real: str, further: tuple[str, ...], below: tuple[str, ...]) -> bool:
+    return real in further or real.startswith(below)
+
+
+def seal(data: Path, record: Path | None = None, also: Sequence[Path] = ()) -> None:
     """Refuse, from now to the end of this process, every access to the labels of a task.
 
     Args:
         data: The task's data folder.
         record: A file to which every opened path is appended, one a line (for the proof).
+        also: Further files and folders that hold labels: the rows that the task was made of.
     """
     root = os.path.realpath(data)
+    further = tuple(os.path.realpath(path) for path in also)
+    below = tuple(os.path.join(path, "") for path in further)  # noqa: PTH118 - compared with every opened name
     log = os.open(record, os.O_WRONLY | os.O_CREAT | os.O_APPEND) if record else None
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
@@ -46,7 +54,7 @@ def seal(data: Path, record: Path | None = None) -> None:
         name = os.fsdecode(arguments[0])
         if log is not None:
             os.write(log, f"{event}\t{name}\n".encode())
-        if is_sealed(name, root):
+        if is_sealed(name, root) or (further and _is_one_of(os.path.realpath(name), further, below)):
             raise SealedLabels(f"label firewall: a process that tunes without labels tried to open {name}")
 
     sys.addaudithook(hook)

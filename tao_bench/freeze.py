@@ -17,6 +17,7 @@ from tao_bench.digest import SHORT, code_digest, tree_digest
 from tao_bench.models import Model, resolve_model
 from tao_bench.registry import NOT_DATA, Task
 from tao_bench.store import write_json
+from tao_bench.verify.custom import is_custom
 
 FROZEN_FILE = "frozen.json"
 _PACKAGE = Path(__file__).resolve().parent
@@ -46,13 +47,15 @@ class Fingerprint:
 
 def task_fingerprint(task: Task) -> dict[str, str]:
     """Hashes of a task's generator, splits and verifier; opens no label."""
-    source = _PACKAGE / "verify" / f"{task.spec.verifier}.py"
+    own = task.folder / task.spec.verifier.partition(":")[0]
+    source = own if is_custom(task.spec.verifier) else _PACKAGE / "verify" / f"{task.spec.verifier}.py"
     if not source.is_file():
         raise InputError(f"no verifier is called {task.spec.verifier!r}", str(task.folder / "task.yaml"))
+    shared = [task.spec.answer_options] if task.spec.answer_options else []
     return {
         "generator": tree_digest(task.folder, skip=NOT_DATA),
         "splits": digest(task.files())[:SHORT],
-        "verifier": digest([code_digest([source]), task.spec.verifier_options])[:SHORT],
+        "verifier": digest([code_digest([source]), task.spec.verifier_options, *shared])[:SHORT],
     }
 
 

@@ -11,14 +11,16 @@ second process that wants the same data waits for the first.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import importlib.util
+import inspect
 import json
 import os
 import re
 import shutil
 import sys
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -29,20 +31,33 @@ from tao.meaning import Interpreter
 from tao.prompts import Prompt, read_prompts
 from tao.stage import digest, file_digest
 from tao_bench.digest import SHORT, code_digest, tree_digest
+from tao_bench.find import checkout_tasks, folder_task, task_dirs
 from tao_bench.task import ABOUT, LABELLED_SPLITS, Item, Split, TaskSpec, read_items, read_labels, read_spec, suggest
+from tao_bench.verify.custom import CustomVerifier, is_custom, load_function
 from tao_bench.verify.verdict import Verifier
 
-NOT_DATA = ("README.md", "fixtures.jsonl", "__pycache__", "mutants.jsonl", "disputed.txt")
+__all__ = ["checkout_tasks", "folder_task", "load_task", "task_dirs"]
+
+NOT_DATA = (
+    "README.md",
+    "fixtures.jsonl",
+    "__pycache__",
+    "mutants.jsonl",
+    "disputed.txt",
+    "experiment.yaml",
+    "test_task.py",
+)
 """Files of a task folder that do not shape its data."""
+
+ASSEMBLED_BY = ("assemble", "source", "tables", "templates")
+"""Modules of ours that turn rows and templates into data."""
 
 MANIFEST = "manifest.json"
 """Made with the data: the hash of every file, so that no later reader has to open labels to name them."""
 
 CACHE_VARIABLE = "TAO_BENCH_CACHE"
-EXTRA_VARIABLE = "TAO_BENCH_TASKS"
 
 _PACKAGE = Path(__file__).resolve().parent
-_VERSIONED = re.compile(r"([a-z][a-z0-9_]*)_v([1-9][0-9]*)")
 
 
 class MissingData(InputError):
@@ -92,6 +107,11 @@ class Task:
         loaded: dict[str, str] = json.loads((self.data / MANIFEST).read_text(encoding="utf-8"))["files"]
         return loaded
 
+    def label_sources(self) -> list[Path]:
+        """Files and folders of the task's own folder from which its labels were made; tuning may not open them."""
+        tables = self.spec.data.tables().values() if self.spec.data is not None else ()
+        return [self.folder / "labels", *(self.folder / table.file for table in tables if table.file)]
+
     def about(self) -> dict[str, Any]:
         """What the generator noted on how the prompts were made (order, retrieval, source of pages); mostly nothing."""
         path = self.data / ABOUT
@@ -100,122 +120,123 @@ class Task:
 
     def interpreter(self) -> Interpreter:
         """The label-free reader of answers for this task's answer form."""
-        return make_interpreter(self.spec.answer)
+        return make_interpreter(self.spec.answer, self.spec.answer_options, self.folder)
 
     def verifier(self) -> Verifier:
         """The verifier named in `task.yaml`, with its options; labels are handed to it item by item."""
-        return make_verifier(self.spec, self.data)
+        return make_verifier(self.spec, self.data, self.folder)
 
 
-def make_interpreter(answer: str) -> Interpreter:
-    """The label-free interpreter of an answer form (``sql``, ``number``, ``filing`` or ``text``)."""
-    if answer == "sql":
-        from tao.sql.interpreter import SqlInterpreter
-
-        return SqlInterpreter()
-    if answer == "text":
-        from tao.answers.text import TextInterpreter
-
-        return TextInterpreter()
-    if answer == "filing":
-        from tao.answers.filing_interpreter import FilingInterpreter
-
-        return FilingInterpreter()
-    from tao.answers.interpreter import NumberInterpreter
-
-    return NumberInterpreter()
-
-
-def make_verifier(spec: TaskSpec, data: Path) -> Verifier:
-    """The verifier of a task, with the options its `task.yaml` gives.
-
-    Raises:
-        InputError: Unknown verifier name.
-    """
-    if spec.verifier == "sql":
-        from tao_bench.verify.sql import SqlVerifier
-
-        return SqlVerifier(data, **spec.verifier_options)
-    if spec.verifier == "number":
-        from tao_bench.verify.number import NumberVerifier
-
-        return NumberVerifier(**spec.verifier_options)
-    if spec.verifier == "filing":
-        from tao_bench.verify.filing import FilingVerifier
-
-        return FilingVerifier(**spec.verifier_options)
-    if spec.verifier == "finance":
-        from tao_bench.verify.finance import FinanceVerifier
-
-        return FinanceVerifier(**spec.verifier_options)
-    if spec.verifier == "judge":
-        from tao_bench.verify.judge import JudgeVerifier
-
-        return JudgeVerifier(**spec.verifier_options)
-    if spec.verifier == "tatqa":
-        from tao_bench.verify.tatqa import TatqaVerifier
-
-        return TatqaVerifier(**spec.verifier_options)
-    if spec.verifier == "finqa":
-        from tao_bench.verify.finqa import FinqaVerifier
-
-        return FinqaVerifier(**spec.verifier_options)
-    known = ["filing", "finance", "finqa", "judge", "number", "sql", "tatqa"]
-    raise InputError(
-        f"unknown verifier {spec.verifier!r}{suggest(spec.verifier, known)}",
-        f"task {spec.name}",
-        f"use {', '.join(known)}",
-    )
+INTERPRETERS = {
+    "sql": "tao.sql.interpreter:SqlInterpreter",
+    "number": "tao.answers.interpreter:NumberInterpreter",
+    "filing": "tao.answers.filing_interpreter:FilingInterpreter",
+    "text": "tao.answers.text:TextInterpreter",
+    "choice": "tao.answers.choice:ChoiceInterpreter",
+    "json": "tao.answers.record:JsonInterpreter",
+}
+"""Answer form to the label-free interpreter of it; made with the task's `answer_options`."""
+VERIFIERS = {
+    "sql": "tao_bench.verify.sql:SqlVerifier",
+    "number": "tao_bench.verify.number:NumberVerifier",
+    "filing": "tao_bench.verify.filing:FilingVerifier",
+    "text": "tao_bench.verify.text:TextVerifier",
+    "choice": "tao_bench.verify.choice:ChoiceVerifier",
+    "json": "tao_bench.verify.json:JsonVerifier",
+    "rubric": "tao_bench.verify.rubric:RubricVerifier",
+    "finance": "tao_bench.verify.finance:FinanceVerifier",
+    "judge": "tao_bench.verify.judge:JudgeVerifier",
+    "tatqa": "tao_bench.verify.tatqa:TatqaVerifier",
+    "finqa": "tao_bench.verify.finqa:FinqaVerifier",
+}
+"""Verifier by name; made with `verifier_options`, and with `answer_options` where it is named like the answer form."""
+WITH_DATA = ("sql",)
+"""Verifiers that open files of the data folder: made with it as their first argument."""
 
 
-def checkout_tasks() -> Path | None:
-    """The folder of built-in tasks: packaged with the wheel, or beside the package in a checkout."""
-    packaged = _PACKAGE / "_tasks"
-    if packaged.is_dir():
-        return packaged
-    beside = _PACKAGE.parent / "tasks"
-    # site-packages/tasks would belong to somebody else: only a checkout has the pyproject beside it
-    return beside if beside.is_dir() and (_PACKAGE.parent / "pyproject.toml").is_file() else None
+def _class(dotted: str) -> Any:
+    module, _, name = dotted.partition(":")
+    return getattr(importlib.import_module(module), name)
 
 
-def folder_task(folder: Path) -> str:
-    """The name a task folder answers to: its own, or ``NAME@3`` for a folder ``NAME_v3`` whose task is called NAME.
-
-    Reads no more than the line with the name, so that a faulty `task.yaml` hides no other task.
-    """
-    parts = _VERSIONED.fullmatch(folder.name)
-    if parts is None:
-        return folder.name
-    try:
-        named = re.search(r"^name:\s*([a-z0-9_]+)", (folder / "task.yaml").read_text(encoding="utf-8"), re.MULTILINE)
-    except (OSError, UnicodeDecodeError):
-        return folder.name
-    return f"{parts[1]}@{parts[2]}" if named is not None and named[1] == parts[1] else folder.name
-
-
-def task_dirs(extra: Sequence[Path] = ()) -> dict[str, Path]:
-    """Name to folder of every task that can be found; later versions of a published task as ``NAME@VERSION``.
+def make_interpreter(answer: str, options: Mapping[str, Any] | None = None, folder: Path | None = None) -> Interpreter:
+    """The label-free interpreter of an answer form.
 
     Args:
-        extra: Task folders, or folders of task folders, searched besides the built-in ones and those
-            listed in the environment variable TAO_BENCH_TASKS (separated like PATH).
+        answer: A key of `INTERPRETERS`.
+        options: The task's `answer_options`.
+        folder: The task's folder, where a schema that is named as a file lies.
 
     Raises:
-        InputError: An extra folder holds no task, or two folders hold a task of one name.
+        InputError: Options that the form does not take, or that are at fault.
     """
-    listed = [Path(part) for part in os.environ.get(EXTRA_VARIABLE, "").split(os.pathsep) if part]
-    built_in = checkout_tasks()
-    roots = [*([built_in] if built_in else []), *listed, *extra]
-    found: dict[str, Path] = {}
-    for root in roots:
-        folders = [root] if (root / "task.yaml").is_file() else sorted(p.parent for p in root.glob("*/task.yaml"))
-        if not folders and root != built_in:
-            raise InputError("no task in this folder", str(root), "name a folder that holds a task.yaml")
-        for folder in folders:
-            name = folder_task(folder)
-            other = found.setdefault(name, folder.resolve())
-            if other != folder.resolve():
-                raise InputError(f"two tasks are called {name!r}: {other}", str(folder), "rename one folder")
+    where = str(folder / "task.yaml") if folder else f"answer form {answer}"
+    made: Interpreter = _made(
+        _class(INTERPRETERS[answer]), (), _resolved(options or {}, folder), where, "answer_options"
+    )
+    return made
+
+
+def make_verifier(spec: TaskSpec, data: Path, folder: Path | None = None) -> Verifier:
+    """The verifier of a task, with the options its `task.yaml` gives.
+
+    Args:
+        spec: The task.
+        data: Its data folder.
+        folder: The task's folder, where its own grading function lies.
+
+    Raises:
+        InputError: Unknown verifier name, or options that it does not take.
+    """
+    where = str(folder / "task.yaml") if folder else f"task {spec.name}"
+    if is_custom(spec.verifier):
+        grade = load_function(folder or data, spec.verifier, where)
+        return CustomVerifier(grade, spec.verifier, dict(spec.verifier_options))
+    if spec.verifier not in VERIFIERS:
+        raise InputError(
+            f"unknown verifier {spec.verifier!r}{suggest(spec.verifier, VERIFIERS)}",
+            where,
+            f"use {', '.join(sorted(VERIFIERS))}, or FILE.py:FUNCTION",
+        )
+    shared = _resolved(spec.answer_options, folder) if spec.verifier == spec.answer else {}
+    first = (data,) if spec.verifier in WITH_DATA else ()
+    made: Verifier = _made(
+        _class(VERIFIERS[spec.verifier]), first, {**shared, **spec.verifier_options}, where, "verifier_options"
+    )
+    return made
+
+
+def _made(kind: Any, first: tuple[Any, ...], options: Mapping[str, Any], where: str, key: str) -> Any:
+    """An object of a class that checks its own options; an option it does not take is named."""
+    parameters = inspect.signature(kind).parameters
+    for name in options:
+        if name not in parameters:
+            takes = [known for known in parameters if known not in ("data", "handle")]
+            raise InputError(
+                f"`{key}`: unknown option {name!r}{suggest(name, takes)}",
+                where,
+                f"it takes {', '.join(takes) or 'none'}",
+            )
+    lacks = [p.name for p in list(parameters.values())[len(first) :] if p.default is p.empty and p.name not in options]
+    if lacks:
+        raise InputError(f"`{key}` lacks {lacks[0]!r}", where)
+    try:
+        return kind(*first, **options)
+    except InputError as error:
+        raise InputError(error.what, f"{where}: {error.where}" if error.where else where, error.fix) from error
+
+
+def _resolved(options: Mapping[str, Any], folder: Path | None) -> dict[str, Any]:
+    """Options with a schema that is named as a file read."""
+    found = dict(options)
+    if folder is not None and isinstance(found.get("schema"), str):
+        path = folder / found["schema"]
+        try:
+            found["schema"] = json.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise InputError(f"cannot be read ({error.strerror})", str(path), "mend answer_options.schema") from error
+        except ValueError as error:
+            raise InputError(f"not JSON ({error})", str(path)) from error
     return found
 
 
@@ -327,6 +348,11 @@ def input_hash(folder: Path, spec: TaskSpec, variant: str = "") -> str:
         code_digest(sorted(folder.glob("*.py"))),
         tree_digest(outside) if outside else "",
     ]
+    if spec.data is not None:  # rows may lie elsewhere, and what assembles them is code of ours
+        files = [folder / table.file for table in spec.data.tables().values() if table.file]
+        outside_files = [path for path in files if not path.resolve().is_relative_to(folder.resolve())]
+        parts += [file_digest(path) for path in outside_files if path.is_file()]
+        parts += [file_digest(_PACKAGE / f"{module}.py") for module in ASSEMBLED_BY]
     return digest([*parts, variant, spec.variants[variant].options] if variant else parts)[:SHORT]
 
 
@@ -339,7 +365,7 @@ def _load_generator(folder: Path) -> ModuleType:
     path = folder / "generate.py"
     spec = importlib.util.spec_from_file_location(f"{package}.generate", path)
     if spec is None or spec.loader is None or not path.is_file():
-        raise InputError("a task needs generate.py or ready data (pool.jsonl)", str(folder))
+        raise InputError("a task needs `data` in task.yaml, generate.py or ready data (pool.jsonl)", str(folder))
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     try:
@@ -407,6 +433,10 @@ def _make(folder: Path, spec: TaskSpec, data: Path, fold: int | None = None, var
                 if variant:
                     more["options"] = spec.variants[variant].options
                 _load_generator(folder).generate(scratch, spec.seed, **more)
+            elif spec.data is not None:
+                from tao_bench.assemble import assemble
+
+                assemble(folder, spec, scratch)
             else:
                 shutil.copytree(folder, scratch, dirs_exist_ok=True, ignore=shutil.ignore_patterns(*NOT_DATA))
             _inspect(scratch)

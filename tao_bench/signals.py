@@ -278,7 +278,9 @@ def measure(task: Task, samples: Mapping[str, Sequence[Sample]]) -> tuple[list[Q
     right = judge(task, groups)
     home = {item.prompt.id: item.cluster for item in task.items("dev")}
     clusters = [home[group.prompt.id] for group in groups]
-    known: dict[str, Any] = dict(SIGNALS)
+    from tao_bench.own_signals import task_signals
+
+    known: dict[str, Any] = task_signals(task)
     table = None
     if task.spec.answer == "sql":
         table = known["overlap with the consensus table"] = TableOverlap()
@@ -287,8 +289,9 @@ def measure(task: Task, samples: Mapping[str, Sequence[Sample]]) -> tuple[list[Q
     finally:
         if table is not None:
             table.close()
-    bins = {}
-    for name in ("vote share", "support"):
+    bins: dict[str, list[Bin]] = {}
+    shares: list[str] = [name for name in ("vote share", "support") if name in values]
+    for name in shares:
         top = [(float(v.max()), bool(r[int(v.argmax())])) for v, r in zip(values[name], right, strict=True)]
         bins[name] = calibration(np.array([t[0] for t in top]), np.array([t[1] for t in top]))
     return [quality(name, found, right, clusters) for name, found in values.items()], bins

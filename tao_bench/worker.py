@@ -221,7 +221,7 @@ def model(job: Assignment, report: Report) -> None:
     arm = get_arm(job.config["arm"])
     if not arm.uses_labels:
         record = os.environ.get(RECORD_VARIABLE)
-        seal(job.task.data, Path(record) if record else None)
+        seal(job.task.data, Path(record) if record else None, job.task.label_sources())
     options = arm.options.model_validate(job.config["arm_options"])
     if arm.sampler is None:
         _one_thread()

@@ -86,6 +86,34 @@ except Exception as error:
     assert done.stdout == "refused\n"
 
 
+def test_the_rows_a_task_was_made_of_are_sealed_like_its_labels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tao_bench.new import new_task
+    from tao_bench.registry import load_task
+
+    monkeypatch.setenv("TAO_BENCH_CACHE", str(tmp_path / "cache"))
+    folder = new_task("mine", "extract", tmp_path)
+    task = load_task("mine", [folder])
+    assert folder / "rows.jsonl" in task.label_sources()
+    program = f"""
+import pathlib
+from tao_bench.firewall import SealedLabels, seal
+from tao_bench.registry import open_task
+task = open_task(pathlib.Path({str(folder)!r}), pathlib.Path({str(task.data)!r}), {task.hash!r})
+seal(task.data, None, task.label_sources())
+task.pool(), task.interpreter().read(task.pool()[0], ["{{}}"])
+for path in (task.folder / "rows.jsonl", task.folder / "x" / ".." / "rows.jsonl", task.data / "labels" / "dev.jsonl"):
+    try:
+        path.open()
+    except SealedLabels:
+        print("refused")
+"""
+    (folder / "x").mkdir()
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "refused\n" * 3
+
+
 def test_a_folder_of_a_similar_name_is_not_sealed() -> None:
     assert is_sealed("/data/labels/pool.jsonl", "/data")
     assert is_sealed("/data/labels", "/data")
