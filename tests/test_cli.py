@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tao.errors import InputError
-from tao_bench.cli import build_parser, main, set_data
+from tao_bench.cli import main, set_data
+from tao_bench.options import build_parser
 
 VERBS = (
     "run",

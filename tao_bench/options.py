@@ -1,0 +1,316 @@
+"""The verbs of `tao-bench`, their options and help. Nothing heavy is imported: help answers at once."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+EXAMPLES = """\
+examples:
+  tao-bench run quickstart                 base, SFT and TAO head to head, with a scaling curve, in minutes
+  tao-bench run scaling --dry-run          what would run, what it costs, what it could show; spends nothing
+  tao-bench run my_experiment.yaml         your own grid of arms, tasks and seeds
+  tao-bench report quickstart              render the report again from the stored rows
+  tao-bench tasks list                     every task that can be found
+  tao-bench new my_tickets --kind classify your own task in one folder; then: tao-bench check my_tickets
+  tao-bench port spider_dev --data ~/sets  port published golds to Databricks SQL and prove each
+  tao-bench firewall warehouse_sql         prove that tuning does not depend on labels
+"""
+RUN_HELP = """\
+Runs an experiment's cells (arm x task x seed) in parallel processes and reports them. Stop it at any moment,
+with Ctrl-C or harder: the same command goes on where it was and ends with the same bytes.
+
+an experiment file:
+  name: my_experiment
+  model: reference                 # or a folder, or a hub id
+  tasks: [warehouse_sql]
+  seeds: [0, 1, 2]
+  eval: {split: test}              # or dev; limit: 100 for the first 100 items
+  arms:
+    - arm: base                    # one greedy answer
+    - arm: base_maj                # majority of 16 samples at inference
+    - arm: sft
+      labels: [50, 800]            # a grid: one cell a value and seed
+    - arm: tao
+      samples: [4, 16]             # samples per prompt and round
+      rounds: 3
+    - arm: endpoint                # a served model, as it is: tokens and price, no FLOPs
+      url: https://api.openai.com/v1
+      model: gpt-4o
+      key_env: OPENAI_API_KEY      # the variable that holds the key, never the key
+      usd_per_m_in: 2.5
+      usd_per_m_out: 10
+      instructions: Answer with one Databricks SQL query and nothing else.
+"""
+PORT_HELP = """\
+Ports published text-to-SQL sets to the Databricks dialect and proves each gold: it runs on its source engine
+(SQLite; PostgreSQL where you name a server), on the embedded emulator and, with --spark, on a real Spark, and all
+give one result. What is doubtful about a gold itself is flagged apart: empty, unstable when rows are shuffled, a
+LIMIT through a tie, dependent on the clock, failing on its own engine. Nothing of the sets is shipped; say where
+they are. Stop it at any moment: the same command goes on where it was.
+
+sets: spider_dev spider_realistic spider_train bird_dev bird_mini_dev kaggle_dbqa defog_postgres defog_sqlite
+      geoquery restaurants academic scholar advising, or all; each in its folder under --data, as published
+yours: --questions FILE (.json, .jsonl, .csv with db_id, question, query) --databases DIR (NAME.sqlite or NAME.sql)
+
+it writes OUT/SET/instances/DB.json   tables with Databricks types
+          OUT/SET/golds.jsonl         question, ported gold, database, status, flags
+          OUT/SET/certificates.jsonl  status, reason, flags, rules, clock
+          OUT/SET/dropped.jsonl       questions left out: no gold, missing or unreadable database
+          the report                  rates by set, on the databases that rules were written on and on the others
+"""
+
+GRADE_HELP = """\
+Judges stored answers with a task's verifier; no model is loaded. A row of the file:
+  {"id": "test-0017", "answer": "SELECT COUNT(*) FROM depots"}
+Other fields are kept. A query is taken out of prose and code fences (the last one that parses). Rows out carry
+status (correct, wrong, unparsable, timeout, verifier_error), score, extracted and reason as well. Rows that
+cannot be judged are counted and named with their line; the rest is judged, and the exit status is then 1.
+"""
+
+
+AGREEMENT_HELP = """\
+Judges answers that people have judged and reports the agreement: accuracy, precision, recall, Cohen's kappa with an
+interval over questions, apart for numeric and text golds, with and without refusals and disputed items, and the error
+of each file's accuracy. A row of a file:
+  {"id": "fb-0017", "answer": "About 12.3 %.", "label": "Correct Answer"}
+label is Correct Answer, Incorrect Answer or Refusal (or correct, incorrect, true, false). With --verifier judge a
+model judges instead; its key is read from OPENAI_API_KEY, its replies are kept, and the same figures come out.
+"""
+
+
+def _folders(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--tasks", "--tasks-dir", type=Path, action="append", default=[], metavar="DIR",
+        help="a further task folder, or a folder of them",
+    )  # fmt: skip
+    parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="published rows")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of every verb."""
+    parser = argparse.ArgumentParser(
+        prog="tao-bench",
+        description="Judge label-free tuning (TAO) against the base model and supervised fine-tuning.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+
+    run = verbs.add_parser(
+        "run",
+        help="run an experiment and report it",
+        description=RUN_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="example: tao-bench run quickstart --jobs 2",
+    )
+    run.add_argument("experiment", help="quickstart, scaling, geoquery, or the path of an experiment file")
+    run.add_argument("--out", type=Path, default=Path("runs"), metavar="DIR", help="where runs are kept (default runs)")
+    run.add_argument("--reports", type=Path, default=Path("reports"), metavar="DIR", help="where reports go")
+    run.add_argument("--jobs", type=int, metavar="N", help="processes at a time (default: CPU cores)")
+    run.add_argument("--seeds", type=int, nargs="+", metavar="SEED", help="these seeds instead of the file's")
+    run.add_argument("--model", help="this model instead of the file's")
+    run.add_argument("--data", action="append", default=[], metavar="[VARIABLE=]DIR", help="external data a task needs")
+    run.add_argument("--limit", type=int, metavar="N", help="evaluate the first N items only (no result to publish)")
+    run.add_argument(
+        "--dry-run", action="store_true", help="print runs, FLOPs, time and detectable effect, run nothing"
+    )
+    run.add_argument("--restart", action="store_true", help="start over cells begun with other settings or code")
+    _folders(run)
+
+    report = verbs.add_parser(
+        "report", help="render a report from stored rows", epilog="example: tao-bench report quickstart"
+    )
+    report.add_argument("results", help="an experiment's name under results/, or a folder of results")
+    report.add_argument("--out", type=Path, metavar="DIR", help="where it goes (default reports/<name>)")
+    report.add_argument(
+        "--full", action="store_true", help="also show questions and golds of external data (local use)"
+    )
+
+    tasks = verbs.add_parser(
+        "tasks", help="list tasks, or show one", epilog="example: tao-bench tasks show warehouse_sql"
+    )
+    tasks.add_argument("action", choices=["list", "show"])
+    tasks.add_argument(
+        "task", nargs="?", metavar="TASK|DIR", help="task to show, or a variant of it (financebench:single_store)"
+    )
+    tasks.add_argument("--data", action="append", default=[], metavar="[VARIABLE=]DIR", help="external data it needs")
+    _folders(tasks)
+
+    gate = verbs.add_parser(
+        "gate",
+        help="measure a model on dev before anything is tuned",
+        description="Greedy accuracy, maj@16 and pass@16 on dev by task and level, the share of errors that a change "
+        "of SQL dialect alone would mend, and the CPU time of an evaluation. Writes results/gate.md and gate.jsonl.",
+        epilog="example: tao-bench gate --task warehouse_sql --task sec_filings",
+    )
+    freeze = verbs.add_parser(
+        "freeze",
+        help="write down the hashes of model, generators, splits and verifiers",
+        description="Writes results/frozen.json; every later run is held against it. A published name never changes.",
+        epilog="example: tao-bench freeze --task warehouse_sql --task sec_filings",
+    )
+    signals = verbs.add_parser(
+        "signals",
+        help="measure how well label-free signals tell right from wrong on dev",
+        description="Samples a model on dev and holds every label-free signal against the verifier: AUC over all "
+        "samples and within prompts, accuracy of the best sample, calibration. One page a task under reports/signals.",
+        epilog="example: tao-bench signals --task warehouse_sql",
+    )
+    signals.add_argument("--reports", type=Path, default=Path("reports"), metavar="DIR", help="where pages go")
+    for verb in (gate, freeze, signals):
+        verb.add_argument("--model", default="reference", help="reference (default), a folder, or a hub id")
+        verb.add_argument("--task", action="append", default=[], metavar="TASK", help="default: all that can be found")
+        _folders(verb)
+    for verb in (gate, signals):
+        verb.add_argument("--samples", type=int, default=16, help="samples per item (default 16)")
+        verb.add_argument("--limit", type=int, metavar="N", help="the first N items of dev only")
+        verb.add_argument("--out", type=Path, default=Path("runs"), metavar="DIR", help="where its samples are kept")
+    freeze.add_argument("--version", type=int, default=1, help="the model's version (default 1)")
+    freeze.add_argument("--regrade", action="store_true", help="accept a changed verifier; answers are judged anew")
+
+    firewall = verbs.add_parser(
+        "firewall",
+        help="prove that tuning does not depend on labels",
+        description="Tunes a small TAO cell with the labels as they are, permuted, blanked and taken away: samples, "
+        "scores and weights must be the same to the bit and no label file may be opened. An SFT cell must change.",
+        epilog="example: tao-bench firewall warehouse_sql",
+    )
+    firewall.add_argument("task")
+    firewall.add_argument("--model", default="reference", help="reference (default), a folder, or a hub id")
+    firewall.add_argument("--prompts", type=int, default=16, help="prompts of the pool to tune on (default 16)")
+    firewall.add_argument(
+        "--data", action="append", default=[], metavar="[VARIABLE=]DIR", help="external data it needs"
+    )
+    _folders(firewall)
+
+    made = verbs.add_parser(
+        "make",
+        help="make a task's data in another size or from other sources",
+        description="Runs a task's generator with other settings and writes a task folder of its own, for --tasks.",
+        epilog="example: tao-bench make sec_filings@2 --out filings_7200 --set n=7200",
+    )
+    made.add_argument("task")
+    made.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder; it names the task made")
+    made.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="settings", help="a setting")
+    made.add_argument("--seed", type=int, metavar="SEED", help="instead of the task's own")
+    _folders(made)
+
+    new = verbs.add_parser(
+        "new",
+        help="write the folder of a task of your own",
+        description="Writes NAME/ with task.yaml, example rows, fixtures, README, an experiment and a test. It is "
+        "green under `tao-bench check` as it is; put your rows in and check again. Nothing is overwritten.",
+        epilog="example: tao-bench new my_tickets --kind classify",
+    )
+    new.add_argument("name", help="small letters, digits, underscores")
+    new.add_argument(
+        "--kind", required=True, choices=["qa", "sql", "extract", "classify", "tools", "judge"],
+        help="short answers, queries, JSON records, labels, API calls, free text graded by rules",
+    )  # fmt: skip
+    new.add_argument("--dir", type=Path, default=Path(), metavar="DIR", help="where the folder goes (default: here)")
+
+    check = verbs.add_parser(
+        "check",
+        help="prove a task before it may be used",
+        description="Proves that a task's golds pass and other answers fail, that no label leaks and no split "
+        "overlaps, and says how each fault is mended. A task is named, or its folder.",
+        epilog="example: tao-bench check my_tickets",
+    )
+    check.add_argument("names", nargs="*", metavar="TASK|DIR", help="default: all that can be found")
+    check.add_argument("--sample", type=int, metavar="N", help="judge at most N items of each split")
+    check.add_argument("--survivors", type=Path, metavar="FILE", help="write mutants its data cannot tell apart")
+    check.add_argument("--data", action="append", default=[], metavar="[VARIABLE=]DIR", help="external data it needs")
+    _folders(check)
+
+    grade = verbs.add_parser(
+        "grade",
+        help="judge stored answers, whoever wrote them",
+        description=GRADE_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="example: tao-bench grade geoquery answers.jsonl -o verdicts.jsonl --data DIR --answers-dialect sqlite",
+    )
+    grade.add_argument("task")
+    grade.add_argument("answers", type=Path, metavar="ANSWERS.jsonl")
+    grade.add_argument("-o", "--out", type=Path, metavar="OUT.jsonl", help="one row per judged answer")
+    grade.add_argument("--split", choices=["train", "dev", "test"], help="items of this split only (default: all)")
+    grade.add_argument("--policy", default="", metavar="NAME", help="rule of comparison (default: the task's own)")
+    grade.add_argument("--answers-dialect", default="", metavar="NAME", help="port SQL answers from this dialect first")
+    grade.add_argument("--data", action="append", default=[], metavar="[VARIABLE=]DIR", help="external data it needs")
+    _folders(grade)
+
+    agreement = verbs.add_parser(
+        "agreement",
+        help="measure how well a verifier agrees with people",
+        description=AGREEMENT_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="example: tao-bench agreement financebench results/*.jsonl -o agreement.md --disagreements read.jsonl",
+    )
+    agreement.add_argument("task")
+    agreement.add_argument("labelled", type=Path, nargs="+", metavar="LABELLED.jsonl")
+    agreement.add_argument("-o", "--out", type=Path, metavar="REPORT.md", help="the report as a file")
+    agreement.add_argument("--disagreements", type=Path, metavar="OUT.jsonl", help="the answers to read")
+    agreement.add_argument("--verifier", default="", metavar="NAME", help="this verifier instead of the task's own")
+    agreement.add_argument("--endpoint", default="", metavar="URL", help="of --verifier judge (OpenAI-compatible)")
+    agreement.add_argument("--model", default="", help="of --verifier judge")
+    agreement.add_argument("--cache", type=Path, metavar="DIR", help="where a judge's replies are kept")
+    agreement.add_argument("--parallel", type=int, default=8, metavar="N", help="a judge's requests at a time (8)")
+    agreement.add_argument(
+        "--data", action="append", default=[], metavar="[VARIABLE=]DIR", help="external data it needs"
+    )
+    _folders(agreement)
+
+    regrade = verbs.add_parser(
+        "regrade",
+        help="judge published answers anew after a verifier changed",
+        description="Judges every answer under results/ with the present verifiers, says which verdicts changed, "
+        "and renders the reports again. `tao-bench freeze --regrade` belongs to the same commit.",
+        epilog="example: tao-bench regrade scaling",
+    )
+    regrade.add_argument("names", nargs="*", metavar="EXPERIMENT", help="default: all under results/")
+    regrade.add_argument("--reports", type=Path, default=Path("reports"), metavar="DIR", help="where reports go")
+    regrade.add_argument("--data", action="append", default=[], metavar="VARIABLE=DIR", help="external data it needs")
+    _folders(regrade)
+
+    bench = verbs.add_parser(
+        "bench",
+        help="measure speed against bare libraries, as ratios in one run",
+        description="Start-up, and tests/benchmarks/*_speed.py of the checkout, each in a process of its own.",
+        epilog="example: tao-bench bench startup sampling_speed",
+    )
+    bench.add_argument("names", nargs="*", metavar="NAME", help="startup, or a *_speed script; default: all")
+
+    port = verbs.add_parser(
+        "port",
+        help="port published text-to-SQL sets to Databricks SQL, with a certificate a gold",
+        description=PORT_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="example: tao-bench port spider_dev bird_dev --data ~/sets --spark",
+    )
+    port.add_argument("sets", nargs="*", metavar="SET", help="sets by name, or all; a name for --questions")
+    port.add_argument("--data", type=Path, default=Path(), metavar="DIR", help="the folder that holds the sets")
+    port.add_argument("--questions", type=Path, metavar="FILE", help="a question file of your own")
+    port.add_argument("--databases", type=Path, metavar="DIR", help="its SQLite files or PostgreSQL scripts")
+    port.add_argument("--read", choices=["sqlite", "postgres", "mysql"], default="sqlite", help="its dialect")
+    port.add_argument("--out", type=Path, default=Path("ported"), metavar="DIR", help="default: ported")
+    port.add_argument("--report", type=Path, metavar="FILE", help="the table of rates (default OUT/port.md)")
+    port.add_argument("--spark", action="store_true", help="also hold every gold against a local Spark")
+    port.add_argument("--spark-python", metavar="EXE", help="the interpreter that has pyspark (default: this one)")
+    port.add_argument("--postgres", type=Path, metavar="FILE", help="a server for PostgreSQL golds, as JSON: module")
+    port.add_argument(
+        "--clock", default="2025-06-18T12:00:00", metavar="TIME", help="what now means (UTC; a Wednesday)"
+    )
+    port.add_argument("--database", action="append", default=[], metavar="NAME", help="these databases only")
+    port.add_argument("--limit", type=int, metavar="N", help="the first N golds of each database only")
+
+    export = verbs.add_parser(
+        "export-lm-eval",
+        help="evaluate a task inside lm-evaluation-harness",
+        epilog="example: tao-bench export-lm-eval warehouse_sql --limit 50",
+    )
+    export.add_argument("task")
+    export.add_argument("--model", default="reference", help="reference (default), or a folder")
+    export.add_argument("--split", choices=["train", "dev", "test"], default="test")
+    export.add_argument("--limit", type=int, metavar="N", help="the first N items only")
+    export.add_argument("--out", default="", metavar="FILE", help="JSONL file for one verdict a line")
+    return parser
