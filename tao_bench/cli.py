@@ -271,10 +271,10 @@ def _tasks(options: argparse.Namespace) -> int:
     from tao_bench.task import read_spec
 
     if options.action == "list":
-        for name, folder in sorted(task_dirs(options.tasks).items()):
+        for _, folder in sorted(task_dirs(options.tasks).items()):
             spec = read_spec(folder)
             needs = f"  [needs {spec.needs}]" if spec.needs else ""
-            print(f"{name}@{spec.version}  {spec.description}{needs}")
+            print(f"{spec.name}@{spec.version}  {spec.description}{needs}")
         return 0
     if not options.task:
         raise InputError("which task?", "tao-bench tasks show", "`tao-bench tasks list` names them all")
