@@ -147,8 +147,10 @@ class Ask:
         names = " or ".join(t.singular for t in tables)
         things = self.star.fact.things
         return self.say(
-            f"leave out {things} without a known {names}", f"only {things} whose {names} is on file", f"skip {things} with no matching {names}"
-        )  # fmt: skip
+            f"leave out {things} without a known {names}",
+            f"only {things} whose {names} is on file",
+            f"skip {things} with no matching {names}",
+        )
 
 
 _COMPARISONS = (
@@ -158,9 +160,13 @@ _COMPARISONS = (
     ("<=", ("with {n} of at most {v}", "with {n} of {v} or less")),
 )
 _TESTS: dict[str, Callable[[Any, Any], bool]] = {
-    ">": lambda a, b: a > b, "<": lambda a, b: a < b, ">=": lambda a, b: a >= b, "<=": lambda a, b: a <= b,
-    "=": lambda a, b: a == b, "<>": lambda a, b: a != b,
-}  # fmt: skip
+    ">": lambda a, b: a > b,
+    "<": lambda a, b: a < b,
+    ">=": lambda a, b: a >= b,
+    "<=": lambda a, b: a <= b,
+    "=": lambda a, b: a == b,
+    "<>": lambda a, b: a != b,
+}
 _NEAR = {">": (">=", "<"), "<": ("<=", ">"), ">=": (">", "<="), "<=": ("<", ">="), "=": ("<>",), "<>": ("=",)}
 
 

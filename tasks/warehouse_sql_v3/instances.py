@@ -289,8 +289,8 @@ def _instance(rng: Random, star: Star, anchors: dict[str, list[str]], taken: set
     tables[star.fact.name] = _facts(rng, star, tables, taken)
     if star.bridge is not None:
         tables[star.bridge.name] = _pairs(rng, star, tables)
-    for name in tables:
-        rng.shuffle(tables[name])
+    for rows in tables.values():
+        rng.shuffle(rows)
     return Rows(tables)
 
 

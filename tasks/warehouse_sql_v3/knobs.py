@@ -15,7 +15,7 @@ ITEMS = {"pool": 1000, "train": 1000, "dev": 400, "test": 750}
 
 # --- what the schema looks like ---------------------------------------------------------------
 LAYOUTS = (("site",), ("region",), ("tags",), ("site", "region"), ("site", "tags"), ("region", "tags"))
-"""What stands beside the fact, its historised and its plain dimension: 4 to 6 tables (tags are a bridge and a table)."""
+"""What stands beside the fact, its historised and its plain dimension: 4 to 6 tables (tags: a bridge and a table)."""
 LONG_NAMES = 0.25
 """Chance that a table or column takes one of its two-word or three-word names."""
 SINGULAR_TABLES = 0.25

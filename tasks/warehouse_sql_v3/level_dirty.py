@@ -65,7 +65,11 @@ def state_count(ask: Ask) -> Question:
     cond, words = _state(ask)
     more, also = ask.maybe(bare=True)
     plan = Plan(ask.star.fact.name, where=(cond, *more), outs=(rows_out(),))
-    return Question(f"{ask.say('how many', 'number of')} {ask.star.fact.things} {words}, {_however(ask)}{',' + also if also else ''}", plan)  # fmt: skip
+    return Question(
+        f"{ask.say('how many', 'number of')} {ask.star.fact.things} "
+        f"{words}, {_however(ask)}{',' + also if also else ''}",
+        plan,
+    )
 
 
 def state_measure(ask: Ask) -> Question:
@@ -85,7 +89,11 @@ def state_group(ask: Ask) -> Question:
     out, words = measure(ask, bare=True) if ask.rng.random() < 0.5 else (rows_out(), "number")
     more, also = ask.maybe(bare=True)
     plan = Plan(fact.name, where=more, keys=(key,), outs=(out,), by_all=ask.rng.random() < 0.5)
-    return Question(f"{words} of {fact.things}{also} by {raw.spoken}, shown in lower case without outer spaces and with short forms written out", plan)  # fmt: skip
+    return Question(
+        f"{words} of {fact.things}{also} by {raw.spoken}, shown in "
+        "lower case without outer spaces and with short forms written out",
+        plan,
+    )
 
 
 def state_by_dimension(ask: Ask) -> Question:
@@ -96,7 +104,11 @@ def state_by_dimension(ask: Ask) -> Question:
     cond = any_of(_lowered(ask, ask.col(star.fact, raw)), _forms(raw, value))
     out, words = measure(ask) if ask.rng.random() < 0.6 else (rows_out(), "number")
     plan = Plan(**ask.source(ask.to_plain(telling=True)), where=(cond,), keys=(ask.col(star.plain, text),), outs=(out,))
-    return Question(f"{words} of {star.fact.things} with {raw.spoken} {value} (short form too, {_however(ask)}) by {text.spoken}; {ask.without(star.plain)}", plan)  # fmt: skip
+    return Question(
+        f"{words} of {star.fact.things} with {raw.spoken} {value} (short form "
+        f"too, {_however(ask)}) by {text.spoken}; {ask.without(star.plain)}",
+        plan,
+    )
 
 
 def state_kinds(ask: Ask) -> Question:
@@ -108,7 +120,11 @@ def state_kinds(ask: Ask) -> Question:
     spelled = [count_out(Expr("", s), distinct=True).of for s in value.slips]
     out = Out(out.sql, out.of, (*out.slips, *spelled))
     plan = Plan(**ask.source(ask.to_plain(telling=True)), keys=(ask.col(star.plain, text),), outs=(out,))
-    return Question(f"number of different {raw.spoken} values of {star.fact.things} by {text.spoken}, where case, outer spaces and short forms make no difference; {ask.without(star.plain)}", plan)  # fmt: skip
+    return Question(
+        f"number of different {raw.spoken} values of {star.fact.things} by {text.spoken}, "
+        f"where case, outer spaces and short forms make no difference; {ask.without(star.plain)}",
+        plan,
+    )
 
 
 def _area(ask: Ask, value: Expr) -> Expr:
@@ -163,7 +179,11 @@ def code_malformed(ask: Ask) -> Question | None:
     )
     plan = Plan(fact.name, where=(cond, *more), outs=(rows_out(),))
     how = "is" if well else "is not"
-    return Question(f"how many {fact.things}{also} have a {column.spoken} that {how} exactly two capital letters, a hyphen and four digits", plan)  # fmt: skip
+    return Question(
+        f"how many {fact.things}{also} have a {column.spoken} that "
+        f"{how} exactly two capital letters, a hyphen and four digits",
+        plan,
+    )
 
 
 def code_number(ask: Ask) -> Question | None:
@@ -218,7 +238,11 @@ def amount_total(ask: Ask) -> Question | None:
     plan = Plan(fact.name, where=(whole,) if group else (cond,), keys=keys, outs=(aggregate(name, value),))
     rest = "unreadable ones left out"
     if group:
-        return Question(f"{words} {column.spoken} of {fact.things} by {text.spoken}, {rest}, and without {fact.things} that have no {text.spoken}", plan)  # fmt: skip
+        return Question(
+            f"{words} {column.spoken} of {fact.things} by {text.spoken}, "
+            f"{rest}, and without {fact.things} that have no {text.spoken}",
+            plan,
+        )
     return Question(f"{words} {column.spoken} of {fact.things} {also}, {rest}", plan)
 
 
@@ -298,11 +322,17 @@ def mail_host(ask: Ask) -> Question | None:
     )
     if ask.rng.random() < 0.5:
         plan = Plan(table.name, keys=(host,), outs=(rows_out(),))
-        return Question(f"number of {table.things} by host of the {column.spoken} (what follows the @), in lower case without outer spaces", plan)  # fmt: skip
+        return Question(
+            f"number of {table.things} by host of the {column.spoken} "
+            "(what follows the @), in lower case without outer spaces",
+            plan,
+        )
     wanted = ask.rng.choice(MAIL_HOSTS)
     key = ask.col(table, table.columns[0], bare=True)
     plan = Plan(table.name, where=(equal(host, wanted),), cells=(key,))
-    return Question(f"{table.key.replace('_', ' ')} of {table.things} whose {column.spoken} is at {wanted}, {_however(ask)}", plan)  # fmt: skip
+    return Question(
+        f"{table.key.replace('_', ' ')} of {table.things} whose {column.spoken} is at {wanted}, {_however(ask)}", plan
+    )
 
 
 def mail_facts(ask: Ask) -> Question | None:
@@ -321,11 +351,24 @@ def mail_facts(ask: Ask) -> Question | None:
     cond = Cond(f"LOWER(TRIM({value.sql})) LIKE '%@{wanted}'", ends(lambda v: v.strip(" ").lower()), slips)
     out, words = measure(ask)
     plan = Plan(**ask.source(ask.to_plain()), where=(cond,), outs=(out,))
-    return Question(f"{words} of {star.fact.things} of {table.things} whose {column.spoken} is at {wanted}, {_however(ask)}", plan)  # fmt: skip
+    return Question(
+        f"{words} of {star.fact.things} of {table.things} whose {column.spoken} is at {wanted}, {_however(ask)}", plan
+    )
 
 
 SHAPES = {
-    state_count: 12, state_measure: 12, state_group: 14, state_by_dimension: 9, state_kinds: 6, code_measure: 9,
-    code_group: 9, code_malformed: 7, code_number: 5, amount_total: 14, amount_unknown: 9, remark_word: 16,
-    mail_host: 10, mail_facts: 10,
-}  # fmt: skip
+    state_count: 12,
+    state_measure: 12,
+    state_group: 14,
+    state_by_dimension: 9,
+    state_kinds: 6,
+    code_measure: 9,
+    code_group: 9,
+    code_malformed: 7,
+    code_number: 5,
+    amount_total: 14,
+    amount_unknown: 9,
+    remark_word: 16,
+    mail_host: 10,
+    mail_facts: 10,
+}

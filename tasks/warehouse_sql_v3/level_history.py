@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -11,8 +12,8 @@ from .instances import FIRST_FACT, FOREVER, LAST_FACT
 from .plan import Cond, Env, Expr, Group, Join, Out, Plan, Window
 
 
-def _covers(ask: Ask, alias: str, day_sql: str, day: Callable[[Env], Any]) -> Cond:
-    """That a version was in force on a day; slips move either end."""
+def _covers(ask: Ask, alias: str, day_sql: str, day: Callable[[Env], Any], ends: str = "both") -> Cond:
+    """That a version was in force on a day; slips move either end, or the `first` or `last` one alone."""
     star = ask.star
     start, end = star.history.one("from").name, star.history.one("to").name
     dot = f"{alias}." if alias else ""
@@ -40,8 +41,9 @@ def _covers(ask: Ask, alias: str, day_sql: str, day: Callable[[Env], Any]) -> Co
 
         return of
 
-    slips = [test(inclusive, False), test(not inclusive, True)]
-    if not open_end:
+    slips = [] if ends == "last" else [test(inclusive, False)]
+    slips += [] if ends == "first" else [test(not inclusive, True)]
+    if not open_end and ends == "both":
         slips.append(test(inclusive, True, to_end=False))  # forgets that NULL means still in force
     return Cond(sql, test(inclusive, True), tuple(slips))
 
@@ -82,10 +84,15 @@ def asof_group(ask: Ask) -> Question:
     out, words = measure(ask)
     more, also = ask.maybe()
     plan = Plan(
-        **ask.source(_as_of(ask, telling=True)), where=more, keys=(ask.col(star.history, state),), outs=(out,),
+        **ask.source(_as_of(ask, telling=True)),
+        where=more,
+        keys=(ask.col(star.history, state),),
+        outs=(out,),
         by_all=ask.rng.random() < 0.3,
-    )  # fmt: skip
-    return Question(f"{words} of {star.fact.things}{also} by {state.spoken} {_then(ask)}; {ask.without(star.history)}", plan)  # fmt: skip
+    )
+    return Question(
+        f"{words} of {star.fact.things}{also} by {state.spoken} {_then(ask)}; {ask.without(star.history)}", plan
+    )
 
 
 def asof_measure(ask: Ask) -> Question:
@@ -100,7 +107,9 @@ def asof_measure(ask: Ask) -> Question:
     where = (equal(ask.col(star.history, state), value), *more)
     plan = Plan(**ask.source(_as_of(ask)), where=where, outs=(out,))
     way = f"{words} of {star.fact.things}{also} whose {star.history.singular} had {state.spoken} {value} "
-    return Question(way + ask.say(f"on {star.fact.one('date').spoken}", f"at the time of {star.fact.one('date').spoken}"), plan)  # fmt: skip
+    return Question(
+        way + ask.say(f"on {star.fact.one('date').spoken}", f"at the time of {star.fact.one('date').spoken}"), plan
+    )
 
 
 def asof_list(ask: Ask) -> Question:
@@ -115,9 +124,10 @@ def asof_list(ask: Ask) -> Question:
     key, value = ask.col(star.fact, star.fact.columns[0]), ask.col(history, amount)
     plan = Plan(**ask.source(_as_of(ask)), where=(cond, within), cells=(key, value))
     return Question(
-        f"{key_words(star.fact.key)} of {star.fact.things} {words} and with {day.spoken} on or after {first}, each with the {amount.spoken} of its {history.singular} {_then(ask)}; {ask.without(history)}",
+        f"{key_words(star.fact.key)} of {star.fact.things} {words} and with {day.spoken} on or after "
+        f"{first}, each with the {amount.spoken} of its {history.singular} {_then(ask)}; {ask.without(history)}",
         plan,
-    )  # fmt: skip
+    )
 
 
 def key_words(key: str) -> str:
@@ -132,7 +142,11 @@ def current_group(ask: Ask) -> Question:
     out, words = measure(ask)
     more, also = ask.maybe()
     plan = Plan(**ask.source(_now(ask, telling=True)), where=more, keys=(ask.col(star.history, state),), outs=(out,))
-    return Question(f"{words} of {star.fact.things}{also} by the {star.history.singular}'s {ask.say('current', 'present')} {state.spoken}; {ask.without(star.history)}", plan)  # fmt: skip
+    return Question(
+        f"{words} of {star.fact.things}{also} by the {star.history.singular}'s "
+        f"{ask.say('current', 'present')} {state.spoken}; {ask.without(star.history)}",
+        plan,
+    )
 
 
 def moved_since(ask: Ask) -> Question:
@@ -150,20 +164,33 @@ def moved_since(ask: Ask) -> Question:
     )
     more, also = ask.maybe()
     plan = Plan(**ask.source(then, again), where=(differs, *more), outs=(rows_out(),))
-    return Question(f"how many {star.fact.things}{also} have a {history.singular} whose current {state.spoken} is not the one {_then(ask)}", plan)  # fmt: skip
+    return Question(
+        f"how many {star.fact.things}{also} have a {history.singular} "
+        f"whose current {state.spoken} is not the one {_then(ask)}",
+        plan,
+    )
 
 
 def state_on(ask: Ask) -> Question:
     """How many members were something on a day."""
     history = ask.star.history
     state, start = history.one("text"), history.one("from").name
-    starts = [r[start] for r in ask.hint.tables[history.name] if FIRST_FACT <= r[start] <= LAST_FACT]
-    day = ask.rng.choice(starts)
-    value = ask.value(state)
-    cond = _covers(ask, "", literal(day), lambda env: day)
+    # a day on which the state asked for begins, or ends: then the borders of the interval show
+    ends = ask.rng.choice(("first", "last"))
+    versions = sorted(ask.hint.tables[history.name], key=lambda r: (r[history.key], r[start]))
+    pairs = [(a, b) for a, b in itertools.pairwise(versions) if a[history.key] == b[history.key]]
+    old, new = ask.rng.choice([(a, b) for a, b in pairs if a[state.name] != b[state.name]])
+    day, value = new[start], (new if ends == "first" else old)[state.name]
+    cond = _covers(ask, "", literal(day), lambda env: day, ends)
     where = (equal(ask.col(history, state, bare=True), value), cond)
     plan = Plan(history.name, where=where, outs=(rows_out(),))
-    return Question(ask.say(f"how many {history.things} had {state.spoken} {value} on {day}", f"number of {history.things} whose {state.spoken} was {value} on {day}"), plan)  # fmt: skip
+    return Question(
+        ask.say(
+            f"how many {history.things} had {state.spoken} {value} on {day}",
+            f"number of {history.things} whose {state.spoken} was {value} on {day}",
+        ),
+        plan,
+    )
 
 
 def by_state_on(ask: Ask) -> Question:
@@ -189,7 +216,10 @@ def once_not_now(ask: Ask) -> Question:
         rows = env["*"].by(history.name, key)[env[a][key]]
         return any(r[current] and r[state.name] == value for r in rows)
 
-    sql = f"NOT EXISTS (SELECT 1 FROM {history.name} {b} WHERE {b}.{key} = {a}.{key} AND {b}.{current} AND {b}.{state.name} = {literal(value)})"
+    sql = (
+        f"NOT EXISTS (SELECT 1 FROM {history.name} {b} WHERE {b}.{key} = "
+        f"{a}.{key} AND {b}.{current} AND {b}.{state.name} = {literal(value)})"
+    )
     lacks = Cond(sql, lambda env: not now_too(env), (lambda env: not env[a][current],))
     out = count_out(ask.col(history, history.columns[0]), distinct=True)
     # a member that was it twice must count once, but few are: the slip is not asked to show
@@ -227,7 +257,11 @@ def changes(ask: Ask) -> Question:
     window = Window(sql, keep(old, new), (keep(new, old), lambda f: [e for e in f if e[""][state.name] == new]))
     cells = tuple(ask.col(history, c, bare=True) for c in (history.columns[0], history.one("from")))
     plan = Plan(history.name, cells=cells, window=window)
-    return Question(f"{key_words(key)} and first valid day of each version in which a {history.singular} went straight from {state.spoken} {old} to {new}", plan)  # fmt: skip
+    return Question(
+        f"{key_words(key)} and first valid day of each version in which a "
+        f"{history.singular} went straight from {state.spoken} {old} to {new}",
+        plan,
+    )
 
 
 def first_version(ask: Ask) -> Question:
@@ -255,7 +289,11 @@ def first_version(ask: Ask) -> Question:
     which = (
         "the version before the latest one" if late else ("the first version" if place == 1 else "the second version")
     )
-    return Question(f"{key_words(key)} and {state.spoken} of {which} of each {history.singular}" + (" that has one" if place > 1 else ""), plan)  # fmt: skip
+    return Question(
+        f"{key_words(key)} and {state.spoken} "
+        f"of {which} of each {history.singular}" + (" that has one" if place > 1 else ""),
+        plan,
+    )
 
 
 def many_versions(ask: Ask) -> Question:
@@ -281,7 +319,9 @@ def many_versions(ask: Ask) -> Question:
     first = Out(f"MAX({name.sql})", lambda g: max(name.of(e) for e in g))
     plan = Plan(history.name, keys=(key,), outs=(first,), having=having)
     what = f"different {state.spoken} values over time" if distinct else "versions"
-    return Question(f"{key_words(history.key)} and {title.spoken} of {history.things} with at least {least} {what}", plan)  # fmt: skip
+    return Question(
+        f"{key_words(history.key)} and {title.spoken} of {history.things} with at least {least} {what}", plan
+    )
 
 
 def asof_filter_plain(ask: Ask) -> Question:
@@ -294,10 +334,24 @@ def asof_filter_plain(ask: Ask) -> Question:
     outs = (aggregate("SUM", ask.col(star.fact, amount)),)
     keys: tuple[Expr, ...] = (ask.col(star.history, state),)
     plan = Plan(**ask.source(ask.to_plain(), _as_of(ask, telling=True)), where=where, keys=keys, outs=outs)
-    return Question(f"total {amount.spoken} of {star.fact.things} with {text.spoken} {value} by {state.spoken} {_then(ask)}; {ask.without(star.history)}", plan)  # fmt: skip
+    return Question(
+        f"total {amount.spoken} of {star.fact.things} with {text.spoken} "
+        f"{value} by {state.spoken} {_then(ask)}; {ask.without(star.history)}",
+        plan,
+    )
 
 
 SHAPES = {
-    asof_group: 18, asof_measure: 16, asof_list: 8, current_group: 12, moved_since: 9, state_on: 9, by_state_on: 6,
-    once_not_now: 7, changes: 7, first_version: 5, many_versions: 5, asof_filter_plain: 9,
-}  # fmt: skip
+    asof_group: 18,
+    asof_measure: 16,
+    asof_list: 8,
+    current_group: 12,
+    moved_since: 9,
+    state_on: 9,
+    by_state_on: 6,
+    once_not_now: 7,
+    changes: 7,
+    first_version: 5,
+    many_versions: 5,
+    asof_filter_plain: 9,
+}

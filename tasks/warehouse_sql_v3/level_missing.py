@@ -34,7 +34,11 @@ def group_with_none(ask: Ask) -> Question:
     more, also = ask.maybe()
     joins = ask.source(ask.lookup(table, outer=True, telling=True))
     plan = Plan(**joins, where=more, keys=(key,), outs=(out,), by_all=ask.rng.random() < 0.5)
-    return Question(f"{words} of {star.fact.things}{also} by {text.spoken}, with {star.fact.things} without a known {table.singular} as '{name}'", plan)  # fmt: skip
+    return Question(
+        f"{words} of {star.fact.things}{also} by {text.spoken}, with "
+        f"{star.fact.things} without a known {table.singular} as '{name}'",
+        plan,
+    )
 
 
 def _facts_of(ask: Ask, table: Table, more: tuple[Cond, ...], telling: bool = True) -> Join:
@@ -51,7 +55,10 @@ def members_with_zero(ask: Ask) -> Question:
     # a condition moved from ON to WHERE loses the zeros; dropped, it counts too much: both show by the join
     where_joins = ask.source(_facts_of(ask, table, more), table=table)
     plan = Plan(**where_joins, keys=(ask.col(table, title),), outs=(count_out(key),))
-    return Question(f"{title.spoken} of every {table.singular} with its number of {star.fact.things}{also}, 0 where there are none", plan)  # fmt: skip
+    return Question(
+        f"{title.spoken} of every {table.singular} with its number of {star.fact.things}{also}, 0 where there are none",
+        plan,
+    )
 
 
 def members_with_zero_total(ask: Ask) -> Question:
@@ -64,7 +71,11 @@ def members_with_zero_total(ask: Ask) -> Question:
     cond, words = ask.filter_clean()
     source = ask.source(_facts_of(ask, table, (cond,)), table=table)
     plan = Plan(**source, keys=(ask.col(table, title),), outs=(out,))
-    return Question(f"{title.spoken} of every {table.singular} with the total {amount.spoken} of its {star.fact.things} {words}, 0 where there is nothing to add", plan)  # fmt: skip
+    return Question(
+        f"{title.spoken} of every {table.singular} with the total {amount.spoken} "
+        f"of its {star.fact.things} {words}, 0 where there is nothing to add",
+        plan,
+    )
 
 
 def unmatched(ask: Ask) -> Question:
@@ -90,7 +101,11 @@ def unmatched(ask: Ask) -> Question:
     gone = Cond(f"{ask.a(table)}.{key} IS NULL", lambda env: not known(env), (lambda env: key_of(env) is None,))
     if part == "both":
         plan = Plan(**ask.source(join), where=(gone, *more), outs=(out,))
-        return Question(f"{words} of {star.fact.things}{also} without a known {table.singular}: no {key.replace('_', ' ')}, or one that is not in {table.name}", plan)  # fmt: skip
+        return Question(
+            f"{words} of {star.fact.things}{also} without a known {table.singular}: "
+            f"no {key.replace('_', ' ')}, or one that is not in {table.name}",
+            plan,
+        )
     has_key = Cond(f"{alias}.{key} IS NOT NULL", lambda env: key_of(env) is not None)
     if part == "gone":
         sql = ask.say("exists", "join")
@@ -99,8 +114,12 @@ def unmatched(ask: Ask) -> Question:
         else:
             b = ask.a(table)
             inner = f"NOT EXISTS (SELECT 1 FROM {table.name} {b} WHERE {b}.{key} = {alias}.{key})"
-            plan = Plan(star.fact.name, alias, where=(has_key, Cond(inner, lambda env: not known(env)), *more), outs=(out,))  # fmt: skip
-        return Question(f"{words} of {star.fact.things}{also} whose {key.replace('_', ' ')} is given but not in {table.name}", plan)  # fmt: skip
+            plan = Plan(
+                star.fact.name, alias, where=(has_key, Cond(inner, lambda env: not known(env)), *more), outs=(out,)
+            )
+        return Question(
+            f"{words} of {star.fact.things}{also} whose {key.replace('_', ' ')} is given but not in {table.name}", plan
+        )
     empty = Cond(f"{alias}.{key} IS NULL", lambda env: key_of(env) is None, (lambda env: not known(env),))
     plan = Plan(star.fact.name, alias, where=(empty, *more), outs=(out,))
     return Question(f"{words} of {star.fact.things}{also} whose {key.replace('_', ' ')} is empty", plan)
@@ -131,9 +150,19 @@ def never_used(ask: Ask) -> Question:
     plan = Plan(table.name, t, where=(lacks,), cells=(ask.col(table, title),))
     other = ""
     if way == "anti":
-        other = f"SELECT {t}.{title.name} FROM {table.name} {t} LEFT ANTI JOIN {fact.name} {f} ON {f}.{key} = {t}.{key}{extra}"
+        other = (
+            f"SELECT {t}.{title.name} FROM {table.name} {t} LEFT ANTI "
+            f"JOIN {fact.name} {f} ON {f}.{key} = {t}.{key}{extra}"
+        )
     what = f"{fact.things} {words}" if some else fact.things
-    return Question(ask.say(f"{title.spoken} of {table.things} that have no {what}", f"which {table.things} have no {what}? give the {title.spoken}"), plan, other)  # fmt: skip
+    return Question(
+        ask.say(
+            f"{title.spoken} of {table.things} that have no {what}",
+            f"which {table.things} have no {what}? give the {title.spoken}",
+        ),
+        plan,
+        other,
+    )
 
 
 def _not(used: Callable[..., bool], test: Callable[[Env], bool | None]) -> Callable[[Env], bool | None]:
@@ -152,12 +181,20 @@ def average_with_zero(ask: Ask) -> Question:
         return sum(found) / len(found) if found else None
 
     as_zero = ask.rng.random() < 0.65
-    out = Out(f"AVG(COALESCE({amount.name}, 0))", zeros, (known,)) if as_zero else Out(f"AVG({amount.name})", known, (zeros,))  # fmt: skip
+    out = (
+        Out(f"AVG(COALESCE({amount.name}, 0))", zeros, (known,))
+        if as_zero
+        else Out(f"AVG({amount.name})", known, (zeros,))
+    )
     how = "where a missing one counts as 0" if as_zero else "over those that have one"
     if ask.rng.random() < 0.5:
         whole = Cond(f"{text.name} IS NOT NULL", lambda env: env[""][text.name] is not None)
         plan = Plan(fact.name, where=(whole,), keys=(ask.col(fact, text, bare=True),), outs=(out,))
-        return Question(f"average {amount.spoken} of {fact.things} by {text.spoken}, {how}; leave out {fact.things} without {text.spoken}", plan)  # fmt: skip
+        return Question(
+            f"average {amount.spoken} of {fact.things} by {text.spoken}, "
+            f"{how}; leave out {fact.things} without {text.spoken}",
+            plan,
+        )
     cond, words = ask.number(fact, fact.one("int"), bare=True)
     plan = Plan(fact.name, where=(cond,), outs=(out,))
     return Question(f"average {amount.spoken} of {fact.things} {words}, {how}", plan)
@@ -172,7 +209,11 @@ def recorded(ask: Ask) -> Question:
     missing = ask.rng.random() < 0.5
     counted = count_out(column)
     if missing:
-        sql = ask.say(f"COUNT_IF({column.sql} IS NULL)", f"COUNT(*) FILTER (WHERE {column.sql} IS NULL)", f"COUNT(*) - COUNT({column.sql})")  # fmt: skip
+        sql = ask.say(
+            f"COUNT_IF({column.sql} IS NULL)",
+            f"COUNT(*) FILTER (WHERE {column.sql} IS NULL)",
+            f"COUNT(*) - COUNT({column.sql})",
+        )
         counted = Out(sql, lambda g: sum(column.of(e) is None for e in g), (counted.of,))
     plan = Plan(**ask.source(ask.to_plain(telling=True)), keys=(ask.col(star.plain, text),), outs=(rows_out(), counted))
     what = f"how many of them have no {amount.spoken}" if missing else f"how many of them have a {amount.spoken}"
@@ -190,9 +231,15 @@ def not_value(ask: Ask) -> Question:
         return lambda env: (with_null or None) if (v := column.of(env)) is None else v != value
 
     lit = literal(value)
-    sql = ask.say(
-        f"({text.name} <> {lit} OR {text.name} IS NULL)", f"{text.name} IS DISTINCT FROM {lit}", f"NOT {text.name} <=> {lit}",
-    ) if included else f"{text.name} <> {lit}"  # fmt: skip
+    sql = (
+        ask.say(
+            f"({text.name} <> {lit} OR {text.name} IS NULL)",
+            f"{text.name} IS DISTINCT FROM {lit}",
+            f"NOT {text.name} <=> {lit}",
+        )
+        if included
+        else f"{text.name} <> {lit}"
+    )
     where = (Cond(sql, differs(included), (differs(not included),)),)
     out, words = measure(ask, bare=True) if ask.rng.random() < 0.5 else (rows_out(), "number")
     more, also = ask.maybe(bare=True)
@@ -240,11 +287,19 @@ def safe_ratio(ask: Ask) -> Question:
     if each:
         sql = ask.say(f"AVG(TRY_DIVIDE({top.sql}, {bottom.sql}))", f"AVG({top.sql} / NULLIF({bottom.sql}, 0))")
         out = Out(sql, means, (of_sums, fold("AVG", as_zero)))
-        words = f"by {text.spoken}, average of each {fact.singular}'s {names}, leaving out those where it cannot be computed"
+        words = (
+            f"by {text.spoken}, average of each {fact.singular}'s "
+            f"{names}, leaving out those where it cannot be computed"
+        )
     else:
-        sql = ask.say(f"TRY_DIVIDE(SUM({top.sql}), SUM({bottom.sql}))", f"SUM({top.sql}) / NULLIF(SUM({bottom.sql}), 0)")  # fmt: skip
+        sql = ask.say(
+            f"TRY_DIVIDE(SUM({top.sql}), SUM({bottom.sql}))", f"SUM({top.sql}) / NULLIF(SUM({bottom.sql}), 0)"
+        )
         out = Out(sql, of_sums, (means,))
-        words = f"by {text.spoken}, total {names.replace(' per ', ' divided by total ')} of {fact.things}, NULL where it cannot be divided"
+        words = (
+            f"by {text.spoken}, total {names.replace(' per ', ' divided by total ')} "
+            f"of {fact.things}, NULL where it cannot be divided"
+        )
     plan = Plan(**joins, keys=key, outs=(out,))
     return Question(f"{words}; {ask.without(star.plain)}", plan)
 
@@ -265,7 +320,9 @@ def number_unknown(ask: Ask) -> Question:
     title = ask.col(table, table.columns[1], bare=True)
     plan = Plan(table.name, where=(cond,), cells=(title,))
     shown = test.sql.rsplit(" ", 1)[1]
-    return Question(f"{table.columns[1].spoken} of {table.things} whose {column.spoken} is at most {shown} or not known", plan)  # fmt: skip
+    return Question(
+        f"{table.columns[1].spoken} of {table.things} whose {column.spoken} is at most {shown} or not known", plan
+    )
 
 
 def _or_null(value: Expr, test: Callable[[Env], bool | None]) -> Callable[[Env], bool | None]:
@@ -273,6 +330,15 @@ def _or_null(value: Expr, test: Callable[[Env], bool | None]) -> Callable[[Env],
 
 
 SHAPES = {
-    group_with_none: 18, members_with_zero: 13, members_with_zero_total: 7, unmatched: 15, never_used: 13,
-    average_with_zero: 9, recorded: 8, not_value: 10, null_group: 7, safe_ratio: 7, number_unknown: 5,
-}  # fmt: skip
+    group_with_none: 18,
+    members_with_zero: 13,
+    members_with_zero_total: 7,
+    unmatched: 15,
+    never_used: 13,
+    average_with_zero: 9,
+    recorded: 8,
+    not_value: 10,
+    null_group: 7,
+    safe_ratio: 7,
+    number_unknown: 5,
+}

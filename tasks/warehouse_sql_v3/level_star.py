@@ -1,4 +1,4 @@
-"""L1, stars: two to four joins, a bridge whose rows would count a fact twice, groups, shares, the best of each group."""
+"""L1, stars: up to four joins, a bridge whose rows would count a fact twice, groups, shares, the best of a group."""
 
 from __future__ import annotations
 
@@ -65,11 +65,19 @@ def far_group(ask: Ask) -> Question:
         left_out = f"; count a {star.fact.singular} under each {table.singular} it has, leave out untagged ones"
     value = ask.value(text)
     plan = Plan(
-        **ask.source(ask.to_plain(), *joins), where=(equal(ask.col(star.plain, text), value),),
-        keys=(ask.col(table, column),), outs=(out,), by_all=ask.rng.random() < 0.4,
-    )  # fmt: skip
-    way = ask.say(f"{words} of {star.fact.things} by {column.spoken}", f"for each {column.spoken}, the {words} of {star.fact.things}")  # fmt: skip
-    return Question(f"{way}, only those with {text.spoken} {value}" + (left_out if table is not star.region else ""), plan)  # fmt: skip
+        **ask.source(ask.to_plain(), *joins),
+        where=(equal(ask.col(star.plain, text), value),),
+        keys=(ask.col(table, column),),
+        outs=(out,),
+        by_all=ask.rng.random() < 0.4,
+    )
+    way = ask.say(
+        f"{words} of {star.fact.things} by {column.spoken}",
+        f"for each {column.spoken}, the {words} of {star.fact.things}",
+    )
+    return Question(
+        f"{way}, only those with {text.spoken} {value}" + (left_out if table is not star.region else ""), plan
+    )
 
 
 def _fields(join: Join) -> tuple[Any, ...]:
@@ -87,10 +95,12 @@ def two_keys(ask: Ask) -> Question | None:
     more, also = ask.maybe()
     named = (star.plain,) if table is star.region else (star.plain, table)
     plan = Plan(
-        **ask.source(ask.to_plain(telling=True), *joins), where=more,
+        **ask.source(ask.to_plain(telling=True), *joins),
+        where=more,
         keys=(ask.col(star.plain, text), ask.col(table, column)),
-        outs=(rows_out(), aggregate("SUM", ask.col(star.fact, amount))), by_all=ask.rng.random() < 0.6,
-    )  # fmt: skip
+        outs=(rows_out(), aggregate("SUM", ask.col(star.fact, amount))),
+        by_all=ask.rng.random() < 0.6,
+    )
     way = ask.say(
         f"number of {star.fact.things}{also} and their total {amount.spoken} by {text.spoken} and {column.spoken}",
         f"for each {text.spoken} and {column.spoken}, how many {star.fact.things}{also} and what total {amount.spoken}",
@@ -148,9 +158,11 @@ def tagged_once(ask: Ask) -> Question | None:
     where = " AND ".join([f"{star.fact.key} IN ({sql})", *(c.sql for c in more)])
     tag = star.tag.singular
     way = ask.say(
-        f"total {amount.spoken} of {star.fact.things}{also} that have the {tag} {values[0]} or {values[1]}, each {star.fact.singular} counted once",
-        f"what is the total {amount.spoken} over {star.fact.things}{also} with {tag} {values[0]} or {values[1]} (one with both counts once)",
-    )  # fmt: skip
+        f"total {amount.spoken} of {star.fact.things}{also} that have the {tag} "
+        f"{values[0]} or {values[1]}, each {star.fact.singular} counted once",
+        f"what is the total {amount.spoken} over {star.fact.things}{also} "
+        f"with {tag} {values[0]} or {values[1]} (one with both counts once)",
+    )
     return Question(way, plan, f"SELECT SUM({amount.name}) FROM {star.fact.name} WHERE {where}")
 
 
@@ -183,7 +195,7 @@ def by_tag(ask: Ask) -> Question | None:
     more, also = ask.maybe()
     plan = Plan(
         **ask.source(*_over_bridge(ask)), where=more, keys=(name,), outs=(rows_out(),), order=((1, True),), limit=limit
-    )  # fmt: skip
+    )
     top = f"the {limit} {star.tag.things}" if limit > 1 else f"the {star.tag.singular}"
     return Question(f"{top} on most {star.fact.things}{also}, with the number of {star.fact.things}", plan)
 
@@ -213,10 +225,11 @@ def best_of_each(ask: Ask) -> Question:
     plan = Plan(**joins, where=more, cells=(group, key, value), window=window)
     most = "highest" if down else "lowest"
     return Question(
-        f"for each {text.spoken}, the {key_words(star.fact)} and {amount.spoken} of the {star.fact.singular}{also} with the {most} {amount.spoken}, "
+        f"for each {text.spoken}, the {key_words(star.fact)} and {amount.spoken} "
+        f"of the {star.fact.singular}{also} with the {most} {amount.spoken}, "
         f"all of them where several tie; {ask.without(star.plain)}",
         plan,
-    )  # fmt: skip
+    )
 
 
 def key_words(table: Table) -> str:
@@ -227,7 +240,11 @@ def key_words(table: Table) -> str:
 def leader(ask: Ask) -> Question | None:
     """The member with the highest number by group: MAX_BY."""
     star = ask.star
-    name, amount, text = star.plain.columns[1], star.plain.one("int") if star.plain.of("int") else star.plain.one("real"), star.plain.one("text")  # fmt: skip
+    name, amount, text = (
+        star.plain.columns[1],
+        star.plain.one("int") if star.plain.of("int") else star.plain.one("real"),
+        star.plain.one("text"),
+    )
     region = star.region
     joins = (ask.lookup_region(),) if region and ask.rng.random() < 0.7 else ()
     group = ask.col(region, region.one("text")) if joins and region else ask.col(star.plain, text, bare=True)
@@ -250,7 +267,10 @@ def leader(ask: Ask) -> Question | None:
     out = Out(f"{call}({title.sql}, {value.sql})", pick(high), (pick(not high),))
     plan = Plan(star.plain.name, ask.a(star.plain) if joins else "", joins, keys=(group,), outs=(out,))
     most = "highest" if high else "lowest"
-    return Question(f"for each {column.spoken}, the {name.spoken} of the {star.plain.singular} with the {most} {amount.spoken}", plan)  # fmt: skip
+    return Question(
+        f"for each {column.spoken}, the {name.spoken} of the {star.plain.singular} with the {most} {amount.spoken}",
+        plan,
+    )
 
 
 TIED = "several tie"
@@ -270,7 +290,11 @@ def share(ask: Ask) -> Question:
     slips = [ratio(s) for s in cond.slips]
     out = Out(f"TRY_DIVIDE({part}, COUNT(*))", ratio(cond.of), tuple(slips))
     plan = Plan(**ask.source(ask.to_plain(telling=True)), keys=(ask.col(star.plain, text),), outs=(out,))
-    return Question(f"by {text.spoken}, the share (0 to 1) of all {star.fact.things} that are {star.fact.things} {words}; {ask.without(star.plain)}", plan)  # fmt: skip
+    return Question(
+        f"by {text.spoken}, the share (0 to 1) of all {star.fact.things} "
+        f"that are {star.fact.things} {words}; {ask.without(star.plain)}",
+        plan,
+    )
 
 
 def busy_members(ask: Ask) -> Question:
@@ -289,7 +313,11 @@ def busy_members(ask: Ask) -> Question:
     having = Out(cond.sql, lift(cond.of), tuple(lift(s) for s in cond.slips))
     outs = (rows_out(),)
     plan = Plan(**ask.source(ask.to_plain()), where=more, keys=(ask.col(star.plain, name),), outs=outs, having=having)
-    return Question(f"{name.spoken} and number of {star.fact.things} of every {star.plain.singular} with more than {number(least)} {star.fact.things}{also}", plan)  # fmt: skip
+    return Question(
+        f"{name.spoken} and number of {star.fact.things} of every "
+        f"{star.plain.singular} with more than {number(least)} {star.fact.things}{also}",
+        plan,
+    )
 
 
 def distinct_members(ask: Ask) -> Question:
@@ -302,11 +330,61 @@ def distinct_members(ask: Ask) -> Question:
     where = (equal(ask.col(table, column), value), *more)
     joins = (ask.to_plain(), *joins) if table is star.region else joins
     plan = Plan(**ask.source(*joins), where=where, outs=(count_out(key, distinct=True),))
-    way = f"how many different {star.plain.key.replace('_', ' ')} values occur in {star.fact.things}{also} with {column.spoken} {value}"
+    way = (
+        f"how many different {star.plain.key.replace('_', ' ')} values "
+        f"occur in {star.fact.things}{also} with {column.spoken} {value}"
+    )
     return Question(way, plan)
 
 
+def tag_list(ask: Ask) -> Question | None:
+    """The tags of each fact of a filter as one text: COLLECT_SET, SORT_ARRAY, ARRAY_JOIN."""
+    star = ask.star
+    if star.tag is None:
+        return None
+    name, key = ask.col(star.tag, star.tag.one("text")), ask.col(star.fact, star.fact.columns[0])
+    cond, words = ask.filter_clean()
+    sql = f"ARRAY_JOIN(SORT_ARRAY(COLLECT_SET({name.sql})), ', ')"
+    out = Out(sql, lambda g: ", ".join(sorted({name.of(e) for e in g})))
+    plan = Plan(**ask.source(*_over_bridge(ask)), where=(cond,), keys=(key,), outs=(out,))
+    text = (
+        f"for each of the {star.fact.things} {words}, its {key_words(star.fact)} and its {star.tag.things} in "
+        f"alphabetical order as one text, with a comma and a blank between; leave out those without any"
+    )
+    return Question(text, plan)
+
+
+def middle(ask: Ask) -> Question:
+    """The median of a measure by group."""
+    star = ask.star
+    text, amount = star.plain.one("text"), ask.rng.choice(star.fact.of("int", "real"))
+    value = ask.col(star.fact, amount)
+
+    def median(group: Group) -> Any:
+        found = sorted(v for e in group if (v := value.of(e)) is not None)
+        half = len(found) // 2
+        return None if not found else (found[half] + found[-half - 1]) / 2
+
+    sql = ask.say(f"MEDIAN({value.sql})", f"PERCENTILE({value.sql}, 0.5)")
+    out = Out(sql, median, (fold("AVG", value.of),))
+    more, also = ask.maybe()
+    plan = Plan(**ask.source(ask.to_plain(telling=True)), where=more, keys=(ask.col(star.plain, text),), outs=(out,))
+    way = f"median {amount.spoken} (the mean of the middle two where the number is even) of {star.fact.things}{also}"
+    return Question(f"{way} by {text.spoken}; {ask.without(star.plain)}", plan)
+
+
 SHAPES = {
-    far_measure: 14, far_group: 20, two_keys: 14, tagged_once: 14, tagged_both: 8, by_tag: 7, best_of_each: 12,
-    leader: 8, share: 10, busy_members: 8, distinct_members: 5,
-}  # fmt: skip
+    far_measure: 14,
+    far_group: 20,
+    two_keys: 14,
+    tagged_once: 14,
+    tagged_both: 8,
+    by_tag: 7,
+    best_of_each: 12,
+    leader: 8,
+    share: 10,
+    busy_members: 8,
+    distinct_members: 5,
+    tag_list: 6,
+    middle: 6,
+}

@@ -58,7 +58,10 @@ def local_day(ask: Ask) -> Question:
     out, words = measure(ask, bare=True) if ask.rng.random() < 0.4 else (rows_out(), "number")
     more, also = ask.maybe(bare=True)
     plan = Plan(fact.name, where=(span, *more), outs=(out,))
-    return Question(f"{words} of {fact.things}{also} with {stamp.spoken} from {first} to {last}, both days included, in {zone}", plan)  # fmt: skip
+    return Question(
+        f"{words} of {fact.things}{also} with {stamp.spoken} from {first} to {last}, both days included, in {zone}",
+        plan,
+    )
 
 
 def local_month(ask: Ask) -> Question:
@@ -71,7 +74,11 @@ def local_month(ask: Ask) -> Question:
     out, words = measure(ask, bare=True) if ask.rng.random() < 0.5 else (rows_out(), "number")
     cond = Cond(f"{year.sql} = {wanted}", lambda env: year.of(env) == wanted)
     plan = Plan(fact.name, where=(cond,), keys=(month,), outs=(out,), by_all=ask.rng.random() < 0.5)
-    return Question(f"{words} of {fact.things} by month (yyyy-MM) of {fact.one('stamp').spoken} in {wanted}, months and year in {zone}", plan)  # fmt: skip
+    return Question(
+        f"{words} of {fact.things} by month (yyyy-MM) of "
+        f"{fact.one('stamp').spoken} in {wanted}, months and year in {zone}",
+        plan,
+    )
 
 
 def local_hours(ask: Ask) -> Question:
@@ -79,7 +86,7 @@ def local_hours(ask: Ask) -> Question:
     fact = ask.star.fact
     there, stored, zone = _local_of(ask, bare=True)
     hour = _part(ask, ("HOUR({x})",), there, stored, lambda v: v.hour)
-    first, last = ask.rng.choice(((8, 12), (9, 17), (0, 6), (18, 23), (6, 9), (12, 15)))
+    first, last = ask.rng.choice(((8, 12), (9, 17), (1, 6), (18, 23), (6, 9), (12, 15)))
     cond = Cond(
         f"{hour.sql} >= {first} AND {hour.sql} < {last}",
         lambda env: first <= hour.of(env) < last,
@@ -88,7 +95,11 @@ def local_hours(ask: Ask) -> Question:
     out, words = measure(ask, bare=True) if ask.rng.random() < 0.4 else (rows_out(), "number")
     more, also = ask.maybe(bare=True)
     plan = Plan(fact.name, where=(cond, *more), outs=(out,))
-    return Question(f"{words} of {fact.things}{also} with {fact.one('stamp').spoken} from {first}:00 up to but not including {last}:00 in {zone}", plan)  # fmt: skip
+    return Question(
+        f"{words} of {fact.things}{also} with {fact.one('stamp').spoken} "
+        f"from {first}:00 up to but not including {last}:00 in {zone}",
+        plan,
+    )
 
 
 def local_weekend(ask: Ask) -> Question:
@@ -99,7 +110,11 @@ def local_weekend(ask: Ask) -> Question:
     if ask.rng.random() < 0.5:
         name = _part(ask, ("DATE_FORMAT({x}, 'EEEE')",), there, stored, lambda v: calendar.day_name[v.weekday()])
         plan = Plan(fact.name, where=more, keys=(name,), outs=(rows_out(),), by_all=ask.rng.random() < 0.5)
-        return Question(f"number of {fact.things}{also} by day of the week of {fact.one('stamp').spoken} (Monday, Tuesday and so on) in {zone}", plan)  # fmt: skip
+        return Question(
+            f"number of {fact.things}{also} by day of the week of "
+            f"{fact.one('stamp').spoken} (Monday, Tuesday and so on) in {zone}",
+            plan,
+        )
     day = _part(ask, ("DAYOFWEEK({x})",), there, stored, lambda v: v.isoweekday() % 7 + 1)
     cond = Cond(
         f"{day.sql} IN (1, 7)",
@@ -107,7 +122,9 @@ def local_weekend(ask: Ask) -> Question:
         (lambda env: day.slips[0](env) in (1, 7), lambda env: day.of(env) in (6, 7), lambda env: day.of(env) in (0, 6)),
     )
     plan = Plan(fact.name, where=(cond, *more), outs=(rows_out(),))
-    return Question(f"how many {fact.things}{also} have their {fact.one('stamp').spoken} on a Saturday or Sunday in {zone}", plan)  # fmt: skip
+    return Question(
+        f"how many {fact.things}{also} have their {fact.one('stamp').spoken} on a Saturday or Sunday in {zone}", plan
+    )
 
 
 def site_clock(ask: Ask) -> Question | None:
@@ -129,7 +146,11 @@ def site_clock(ask: Ask) -> Question | None:
     if by_hour:
         cond = compare(hour, "<", limit)
         plan = Plan(**ask.source(ask.lookup(site)), where=(cond,), keys=(ask.col(site, text),), outs=(rows_out(),))
-        return Question(f"number of {fact.things} by {text.spoken} with {fact.one('stamp').spoken} before {limit}:00 by the clock of their {site.singular}; {ask.without(site)}", plan)  # fmt: skip
+        return Question(
+            f"number of {fact.things} by {text.spoken} with {fact.one('stamp').spoken} "
+            f"before {limit}:00 by the clock of their {site.singular}; {ask.without(site)}",
+            plan,
+        )
     day = _part(ask, _DAY, there, stored, lambda v: v.date())
     own = ask.col(fact, fact.one("date"))
     cond = Cond(
@@ -141,7 +162,11 @@ def site_clock(ask: Ask) -> Question | None:
         ),
     )
     plan = Plan(**ask.source(ask.lookup(site)), where=(cond,), outs=(rows_out(),))
-    return Question(f"how many {fact.things} have their {fact.one('stamp').spoken}, by the clock of their {site.singular}, on a later day than their {fact.one('date').spoken}", plan)  # fmt: skip
+    return Question(
+        f"how many {fact.things} have their {fact.one('stamp').spoken}, by the clock "
+        f"of their {site.singular}, on a later day than their {fact.one('date').spoken}",
+        plan,
+    )
 
 
 def fiscal_quarter(ask: Ask) -> Question:
@@ -166,7 +191,11 @@ def fiscal_quarter(ask: Ask) -> Question:
     )
     out, words = measure(ask, bare=True) if ask.rng.random() < 0.6 else (rows_out(), "number")
     plan = Plan(fact.name, where=(within,), keys=(quarter,), outs=(out,))
-    return Question(f"{words} of {fact.things} by fiscal quarter (1 to 4) of {day.sql} in fiscal year {year}; fiscal years start on 1 {name} and bear the year in which they end", plan)  # fmt: skip
+    return Question(
+        f"{words} of {fact.things} by fiscal quarter (1 to 4) of {day.sql} in fiscal "
+        f"year {year}; fiscal years start on 1 {name} and bear the year in which they end",
+        plan,
+    )
 
 
 def month_end(ask: Ask) -> Question:
@@ -207,7 +236,10 @@ def last_days(ask: Ask) -> Question:
     cond = Cond(sql, test(0, n - 1), (test(0, n - 2), test(1, n - 1), test(-9999, n - 1)))
     out, words = measure(ask, bare=True)
     plan = Plan(fact.name, where=(cond,), outs=(out,))
-    return Question(f"{words} of {fact.things} whose {day.sql} is one of the {n} days that end with {until} (that day included)", plan)  # fmt: skip
+    return Question(
+        f"{words} of {fact.things} whose {day.sql} is one of the {n} days that end with {until} (that day included)",
+        plan,
+    )
 
 
 def delay(ask: Ask) -> Question:
@@ -221,14 +253,22 @@ def delay(ask: Ask) -> Question:
         days = Expr(sql, lambda e: (late.of(e).date() - own.of(e)).days)
         out = Out(f"AVG({sql})", fold("AVG", days.of), (fold("MAX", days.of),))
         plan = Plan(**ask.source(ask.to_plain(telling=True)), keys=(ask.col(star.plain, text),), outs=(out,))
-        return Question(f"average number of days from {day.spoken} to {stamp.spoken} (UTC) of {fact.things} by {text.spoken}; {ask.without(star.plain)}", plan)  # fmt: skip
+        return Question(
+            f"average number of days from {day.spoken} to {stamp.spoken} "
+            f"(UTC) of {fact.things} by {text.spoken}; {ask.without(star.plain)}",
+            plan,
+        )
     own, late = ask.col(fact, day, bare=True), ask.col(fact, stamp, bare=True)
     least = ask.rng.choice((1, 2, 3, 5, 8))
     sql = ask.say(f"DATEDIFF({late.sql}, {own.sql})", f"DATE_DIFF({late.sql}, {own.sql})")
     days = Expr(sql, lambda e: (late.of(e).date() - own.of(e)).days)
     more, also = ask.maybe(bare=True)
     plan = Plan(fact.name, where=(compare(days, ">", least), *more), outs=(rows_out(),))
-    return Question(f"how many {fact.things}{also} have their {stamp.spoken} (UTC) more than {number(least)} days after their {day.spoken}", plan)  # fmt: skip
+    return Question(
+        f"how many {fact.things}{also} have their {stamp.spoken} "
+        f"(UTC) more than {number(least)} days after their {day.spoken}",
+        plan,
+    )
 
 
 def _later(day: datetime.date, months: int) -> datetime.date:
@@ -256,7 +296,11 @@ def due(ask: Ask) -> Question:
     more, also = ask.maybe(bare=True)
     plan = Plan(fact.name, where=(compare(fallen, "<=", limit), *more), outs=(out,))
     how = f"{months} months" if by_month else f"{term} days"
-    return Question(f"{words} of {fact.things}{also} that were due on or before {limit}, when they are due {how} after their {day.sql}", plan)  # fmt: skip
+    return Question(
+        f"{words} of {fact.things}{also} that were due on or before "
+        f"{limit}, when they are due {how} after their {day.sql}",
+        plan,
+    )
 
 
 def longest_gap(ask: Ask) -> Question:
@@ -287,10 +331,20 @@ def longest_gap(ask: Ask) -> Question:
         keys = (ask.col(fact, next(c for c in fact.columns if c.name == key), bare=True),)
         plan = Plan(fact.name, where=(has_key,), keys=keys, outs=(out,))
         sql = f"SELECT {key}, MAX(gap) FROM {inner} GROUP BY {key}"
-        return Question(f"for each {key.replace('_', ' ')} in {fact.name}, the most days between {things}; leave out {fact.things} without {key.replace('_', ' ')}", plan, sql)  # fmt: skip
+        return Question(
+            f"for each {key.replace('_', ' ')} in {fact.name}, the most days between "
+            f"{things}; leave out {fact.things} without {key.replace('_', ' ')}",
+            plan,
+            sql,
+        )
     out = Out("MAX(gap)", longest(True), (longest(False),))
     plan = Plan(fact.name, where=(has_key,), outs=(out,))
-    return Question(f"the most days between {things} of the same {key.replace('_', ' ')}; leave out {fact.things} without {key.replace('_', ' ')}", plan, f"SELECT MAX(gap) FROM {inner}")  # fmt: skip
+    return Question(
+        f"the most days between {things} of the same {key.replace('_', ' ')}; "
+        f"leave out {fact.things} without {key.replace('_', ' ')}",
+        plan,
+        f"SELECT MAX(gap) FROM {inner}",
+    )
 
 
 def best_month(ask: Ask) -> Question:
@@ -313,10 +367,24 @@ def best_month(ask: Ask) -> Question:
     out = Out(f"SUM({amount.name})", total)
     plan = Plan(fact.name, where=(within,), keys=(month,), outs=(out,), order=((1, True),), limit=limit)
     which = f"the {limit} {unit.lower()}s" if limit > 1 else f"the {unit.lower()}"
-    return Question(f"first day of {which} of {year}, by {day.sql}, with the highest total {amount.spoken} of {fact.things}, and that total", plan)  # fmt: skip
+    return Question(
+        f"first day of {which} of {year}, by {day.sql}, with the "
+        f"highest total {amount.spoken} of {fact.things}, and that total",
+        plan,
+    )
 
 
 SHAPES = {
-    local_day: 16, local_month: 14, local_hours: 12, local_weekend: 10, site_clock: 14, fiscal_quarter: 14,
-    month_end: 9, last_days: 10, delay: 12, due: 10, longest_gap: 9, best_month: 9,
-}  # fmt: skip
+    local_day: 16,
+    local_month: 14,
+    local_hours: 12,
+    local_weekend: 10,
+    site_clock: 14,
+    fiscal_quarter: 14,
+    month_end: 9,
+    last_days: 10,
+    delay: 12,
+    due: 10,
+    longest_gap: 9,
+    best_month: 9,
+}

@@ -188,7 +188,7 @@ class _Names:
     def table(self, base: str) -> tuple[str, str]:
         """(table name, key name) of a thing."""
         self.taken.update((snake(base), snake(plural(base))))
-        key = f"{base.split()[-1]}_id"
+        key = f"{base.rsplit(maxsplit=1)[-1]}_id"
         if key in self.taken:
             key = f"{snake(base)}_id"
         self.taken.add(key)
