@@ -144,12 +144,12 @@ class Ask:
 
     def without(self, *tables: Table) -> str:
         """That facts without a match are to be left out."""
-        names = " or ".join(t.singular for t in tables)
+        either, both = " or ".join(t.singular for t in tables), " and ".join(t.singular for t in tables)
         things = self.star.fact.things
         return self.say(
-            f"leave out {things} without a known {names}",
-            f"only {things} whose {names} is on file",
-            f"skip {things} with no matching {names}",
+            f"leave out {things} without a known {either}",
+            f"only {things} whose {both} {'is' if len(tables) == 1 else 'are'} on file",
+            f"skip {things} with no matching {either}",
         )
 
 

@@ -165,8 +165,8 @@ def moved_since(ask: Ask) -> Question:
     more, also = ask.maybe()
     plan = Plan(**ask.source(then, again), where=(differs, *more), outs=(rows_out(),))
     return Question(
-        f"how many {star.fact.things}{also} have a {history.singular} "
-        f"whose current {state.spoken} is not the one {_then(ask)}",
+        f"how many {star.fact.things}{also} have a {history.singular} whose {state.spoken} on "
+        f"{star.fact.one('date').spoken} is not its current {state.spoken}",
         plan,
     )
 

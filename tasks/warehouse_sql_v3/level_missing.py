@@ -158,7 +158,7 @@ def never_used(ask: Ask) -> Question:
     return Question(
         ask.say(
             f"{title.spoken} of {table.things} that have no {what}",
-            f"which {table.things} have no {what}? give the {title.spoken}",
+            f"{table.things} without any {what}, by their {title.spoken}",
         ),
         plan,
         other,

@@ -158,9 +158,15 @@ def _joined(plan: Plan, rows: Rows) -> Group:
     return found
 
 
-def evaluate(plan: Plan, rows: Rows) -> Result:
-    """The rows a plan returns; in order where the plan orders them."""
-    found = _joined(plan, rows)
+def evaluate(plan: Plan, rows: Rows, joined: Group | None = None) -> Result:
+    """The rows a plan returns; in order where the plan orders them.
+
+    Args:
+        plan: The query.
+        rows: The instance.
+        joined: The joined rows, if they are known from another plan with the same joins.
+    """
+    found = _joined(plan, rows) if joined is None else joined
     for cond in plan.where:
         found = [env for env in found if cond.of(env) is True]
     result: Result
@@ -253,8 +259,12 @@ def is_empty(result: Result) -> bool:
 
 def tells(plan: Plan, rows: Rows) -> bool:
     """Whether every slip of a plan gives another result on these rows."""
-    right = evaluate(plan, rows)
-    return all(not same(plan, right, evaluate(slip, rows)) for _, slip in slips(plan))
+    joined = _joined(plan, rows)
+    right = evaluate(plan, rows, joined)
+    return all(
+        not same(plan, right, evaluate(slip, rows, joined if slip.joins is plan.joins else None))
+        for _, slip in slips(plan)
+    )
 
 
 __all__ = ["Cond", "Env", "Expr", "Group", "Join", "Out", "Plan", "Result", "Row", "Window"]

@@ -166,7 +166,8 @@ class _Names:
 
     def choose(self, names: tuple[str, ...]) -> str:
         """One of the synonyms that no other thing has (spoken form); '' if none is free."""
-        free = [n for n in names if snake(n) not in self.taken and snake(n) not in RESERVED]
+        # "total total" would be said of a column called so
+        free = [n for n in names if snake(n) not in self.taken | RESERVED and "total" not in n.split()]
         long = [n for n in free if " " in n]
         short = [n for n in free if " " not in n]
         pick = long if long and (not short or self.rng.random() < knobs.LONG_NAMES) else short
