@@ -147,6 +147,39 @@ def formatted(time: exp.Expr, pattern: str) -> exp.Expr:
     return exp.Paren(this=joined) if len(pieces) > 1 else joined
 
 
+# Names that Java and DuckDB's ICU read alike; 'PST', '+02:00' and 'europe/berlin' they do not.
+_ZONE_NAME = re.compile(r"UTC|(?:[A-Z][A-Za-z]+/)(?:[A-Z][A-Za-z_]+/)?[A-Z][A-Za-z_-]+")
+
+
+def _check_zone(node: exp.Expr, kind: Kind) -> None:
+    """A zone is a column of text, or one of the names that are the same everywhere."""
+    if kind not in (None, "STRING"):
+        raise refuse("type_mismatch", f"a time zone is text, not {kind}")
+    if isinstance(node, exp.Literal) and not _ZONE_NAME.fullmatch(node.this):
+        raise refuse("not_emulated", f"the time zone '{node.this}' is not emulated", Family.EMULATOR)
+
+
+def _at_zone(node: exp.Anonymous, args: list[exp.Expr], kinds: list[Kind]) -> Kind:
+    """FROM_UTC_TIMESTAMP and TO_UTC_TIMESTAMP."""
+    _check_dates(node.name.lower(), kinds[:1])
+    _check_zone(args[1], kinds[1])
+    node.replace(call(node.name.lower(), as_time(args[0], kinds[0]), args[1]))
+    return "TIMESTAMP"
+
+
+def _convert_timezone(node: exp.Anonymous, args: list[exp.Expr], kinds: list[Kind]) -> Kind:
+    """From one zone (the session's, UTC, where it is not said) to another."""
+    *zones, time = args
+    _check_dates("convert_timezone", kinds[-1:])
+    for zone, kind in zip(zones, kinds[:-1], strict=True):
+        _check_zone(zone, kind)
+    utc = as_time(time, kinds[-1])
+    if len(zones) == 2:
+        utc = call("to_utc_timestamp", utc, zones[0])
+    node.replace(call("from_utc_timestamp", utc, zones[-1]))
+    return "TIMESTAMP"
+
+
 _SPECIFIER = re.compile(r"%%|%n|%([-#+ 0,(]*)(\d*)(?:\.(\d+))?([a-zA-Z])")
 
 
@@ -191,5 +224,7 @@ CALLS: dict[str, Rewrite] = {
     "add_months": _add_months,
     "date_format": _date_format,
     **dict.fromkeys(("format_string", "printf"), _format_string),
+    **dict.fromkeys(("from_utc_timestamp", "to_utc_timestamp"), _at_zone),
+    "convert_timezone": _convert_timezone,
 }
 FIRST_IS_UNIT = frozenset(("datediff", "date_diff", "timediff", "timestampdiff"))  # where there are three arguments

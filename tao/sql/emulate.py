@@ -312,7 +312,17 @@ def _count(node: exp.Expr) -> None:
         parts = [
             exp.Not(this=exp.Is(this=part.copy(), expression=exp.Null())) for part in (node.this, *node.expressions)
         ]
-        node.replace(exp.CountIf(this=exp.and_(*parts)))
+        node.replace(_counted(exp.and_(*parts)))
+
+
+def _counted(condition: exp.Expr) -> exp.Expr:
+    """COUNT of the rows where a condition holds: 0 where there are none (DuckDB's COUNT_IF gives NULL)."""
+    return exp.Count(this=exp.Case(ifs=[exp.If(this=condition, true=exp.Literal.number(1))]))
+
+
+def _count_if(node: exp.Expr) -> None:
+    if not isinstance(node.this, exp.Distinct):
+        node.replace(_counted(node.this.copy()))
 
 
 _SPANS = ("DAY", "HOUR", "MINUTE", "SECOND")
@@ -385,6 +395,7 @@ REWRITES: dict[type[exp.Expr], Callable[[exp.Expr], None]] = {
     exp.ArrayAgg: _collect,
     exp.ArrayUniqueAgg: _collect,
     exp.Count: _count,
+    exp.CountIf: _count_if,
     exp.Interval: _interval,
     exp.ToNumber: _number,
     exp.ConcatWs: _concat_ws,

@@ -237,6 +237,12 @@ def _count(walk: Walker, node: exp.Count, scope: Scope) -> Kind:
     return "INT"
 
 
+def _count_if(walk: Walker, node: exp.CountIf, scope: Scope) -> Kind:
+    for item in node.this.expressions if isinstance(node.this, exp.Distinct) else [node.this]:
+        walk.condition(item, scope)
+    return "INT"
+
+
 def _bracket(walk: Walker, node: exp.Bracket, scope: Scope) -> Kind:
     kind = walk.visit(node.this, scope)
     if kind is not None:
@@ -359,6 +365,7 @@ HANDLERS: dict[type[exp.Expr], Handler] = {
     exp.TryCast: _to_type,
     exp.Collate: _collate,
     exp.Count: _count,
+    exp.CountIf: _count_if,
     exp.ToChar: _to_char,
     exp.StrToUnix: _unix,
     exp.In: _in_,

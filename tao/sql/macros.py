@@ -77,6 +77,12 @@ MACROS = (
     "months_between(a, b, r := TRUE) AS CASE WHEN r THEN round(spark.main.months_apart(a, b), 8) "
     "ELSE spark.main.months_apart(a, b) END",
     "add_months(d, n) AS CAST(d + to_months(CAST(n AS INTEGER)) AS DATE)",
+    # Time zones: a local time that the clocks show twice is the earlier one in Databricks, the later one in ICU.
+    "from_utc_timestamp(t, z) AS timezone(z, timezone('UTC', t))",
+    "later_utc(t, z) AS timezone('UTC', timezone(z, t))",
+    "to_utc_timestamp(t, z) AS CASE "
+    "WHEN timezone(z, timezone('UTC', spark.main.later_utc(t, z) - INTERVAL 1 HOUR)) = t "
+    "THEN spark.main.later_utc(t, z) - INTERVAL 1 HOUR ELSE spark.main.later_utc(t, z) END",
     "left(s, n) AS left(s, CASE WHEN n < 0 THEN 0 ELSE n END)",
     "right(s, n) AS right(s, CASE WHEN n < 0 THEN 0 ELSE n END)",
     "text_start(s, p) AS CASE WHEN p > 0 THEN p - 1 WHEN p < 0 THEN length(s) + p ELSE 0 END",
