@@ -274,6 +274,8 @@ def _call_fault(frame: _Frame, text: _Text, end: int, columns: Collection[str]) 
     count = 0 if end == frame.open + 1 else len(frame.starts)
     if not frame.inner_word and (count < known.low or (known.high is not None and count > known.high)):
         return _dialect("arity", f"function {name} takes {_span(known)}, not {count}")
+    if name == "map" and count % 2:
+        return _dialect("arity", f"function map takes pairs of a key and a value, not {count} arguments")
     if name == "extract":
         unit = words[frame.open + 1]
         if unit not in EXTRACT_UNITS or kinds[frame.open + 1] == "STRING":
