@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from tao.sql.dialect import Family, Fault, clean, surface_fault, tokenize
+from tao.sql.dialect import Family, Fault, clean, databricks, surface_fault, tokenize
 from tao.sql.idioms import idiom_fault
 from tao.sql.instance import Schema
 
 CACHED = 32_768
+CACHED_CHARS = 2_000  # longer texts are seldom seen twice, and many of them would take gigabytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +36,21 @@ def check(response: str, schema: Schema | None = None) -> Accepted | Fault:
     """Judge a response that should be one Databricks query.
 
     Outer white space, a ```` ```sql ```` fence and one last semicolon are taken off first, and nothing else.
-    Answers are cached by text and schema. Never raises for what the response holds.
+    Answers to all but very long texts are cached, by text and schema. Never raises for what the response holds.
 
     Args:
         response: The text as the model wrote it.
         schema: Tables to resolve names against; None skips names and most types.
     """
-    return _check(clean(response), schema)
+    sql = clean(response)
+    return _cached(sql, schema) if len(sql) <= CACHED_CHARS else _check(sql, schema)
 
 
 @lru_cache(maxsize=CACHED)
+def _cached(sql: str, schema: Schema | None) -> Accepted | Fault:
+    return _check(sql, schema)
+
+
 def _check(sql: str, schema: Schema | None) -> Accepted | Fault:
     tree = parse(sql, schema)
     if isinstance(tree, Fault):
@@ -68,7 +74,7 @@ def parse(sql: str, schema: Schema | None = None) -> Any:
         return fault
     try:
         _mark_calls(tokens)
-        statements = _databricks().parser().parse(tokens, sql)
+        statements = databricks().parser().parse(tokens, sql)
         if len(statements) != 1 or statements[0] is None:
             return Fault(Family.SYNTAX, "several_statements", "not exactly one statement")
         tree = statements[0]
@@ -132,13 +138,6 @@ def _mark_calls(tokens: Sequence[Any]) -> None:
             opened.append(before is not None and before.text.lower() in CALLS)
         elif token.token_type is TokenType.R_PAREN and opened.pop():
             token.comments = [exp.SQLGLOT_ANONYMOUS]
-
-
-@lru_cache(maxsize=1)
-def _databricks() -> Any:
-    from sqlglot.dialects.databricks import Databricks
-
-    return Databricks()
 
 
 @lru_cache(maxsize=1)

@@ -86,7 +86,7 @@ def render(root: Any) -> str:
         if whole.startswith(f"{subject} IN "):
             text = exp.Var(this=f"{subject} NOT IN {whole[len(subject) + 4 :]}")
             if node is root:
-                return text.name
+                return str(text.name)
             node.replace(text)
     return str(dialect.generate(root, copy=False))
 
