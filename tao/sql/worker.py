@@ -7,6 +7,7 @@ clock. Nothing but JSON crosses the pipes, so a hostile statement has nothing to
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 import os
@@ -77,6 +78,7 @@ def main() -> None:
     os.dup2(2, 1)  # whatever a library prints must not look like a reply
     engine = Engine(limits)
     limit_process(limits)
+    gc.freeze()  # what is here by now stays: no use looking through it for garbage
     replies.write('{"ready": true}\n')
     replies.flush()
     for line in sys.stdin:
