@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from collections import OrderedDict
 from collections.abc import Hashable
@@ -65,7 +66,7 @@ class Digests:
         of the file system's clock leave the same times.
         """
         try:
-            stat = Path(path).stat()
+            stat = os.stat(path)  # noqa: PTH116 - at every statement, and a Path costs more than the look itself
             mark = (stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, stat.st_ino, stat.st_dev)
             known = self._known.get(path)
             if known is not None and known[0] == mark:
