@@ -22,6 +22,7 @@ EXAMPLES = """\
 examples:
   tao tune --model my-model --prompts pool.jsonl --answers sql --out runs/mine
   tao tune --model my-model --prompts pool.jsonl --answers sql --out runs/mine --dry-run
+  tao tune --continue runs/mine --prompts new_logs.jsonl --out runs/next
   tao report runs/mine
 """
 TUNE_HELP = """\
@@ -33,8 +34,39 @@ pool.jsonl, one prompt a line (any other column is refused: labels have no place
   {"id": "q1", "messages": [{"role": "user", "content": "Schema:\\n...\\nQuestion: ..."}],
    "context": ["stall (stall_id INT, name STRING)"], "handles": {"database": "instances/market.json"}}
 
+A usage log does as well: OpenAI chat, batch or completion files, Databricks inference tables, MLflow traces and
+evaluation rows (JSONL, CSV, Parquet) are known by their columns; of any other table name the column with the request.
+Nothing else of a row is read. 'tao prompts LOG' shows what a log yields.
+
+With --continue, the model in service after an earlier run is tuned on what is new in the logs, beside a share of the
+old prompts. Then both models answer the same prompts once more, and promotion.json says whether the new one may
+replace the old: only if no alarm goes off.
+
 handles name what an answer is tried on, relative to the file: a database instance for SQL ("database",
 "database_2"), a document for numbers ("document").
+"""
+PROMPTS_HELP = """\
+Reads a usage log and says which prompts it yields, what was skipped and why (with the first lines of each kind), and
+which columns were not read: answers, scores and people in a log never become part of a prompt.
+
+Known by their columns: OpenAI chat, batch and completion files; Databricks inference tables (legacy, AI Gateway, Unity
+AI Gateway); MLflow traces (v2, v3) and evaluation rows. Rows with an error status, without a body, or whose last turn
+nobody has to answer are skipped; repeated ids and requests count once; trailing turns of the assistant are dropped.
+"""
+PROMPTS_EXAMPLE = """\
+examples:
+  tao prompts inference_table.parquet
+  tao prompts tickets.csv --request-column body --instructions "Name the team." --out pool.jsonl
+"""
+REWARD_HELP = """\
+Learns to tell answers that won a vote from answers that lost it, on the prompts of finished runs. Use runs on other
+tasks than the one it will score: the checkpoint remembers its prompts and refuses to score them. Name it in a recipe:
+
+  signals: [{signal: reward_model, model: FOLDER, weight: 0.5}]
+"""
+REWARD_EXAMPLE = """\
+example:
+  tao reward-model --run runs/finance --run runs/tickets --model my-model --out reward-model
 """
 TUNE_EXAMPLE = """\
 example:
@@ -59,9 +91,12 @@ def build_parser() -> argparse.ArgumentParser:
         epilog=TUNE_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    tune.add_argument("--model", type=Path, required=True, metavar="DIR", help="transformers checkpoint to start from")
-    tune.add_argument("--prompts", type=Path, required=True, metavar="FILE", help="the pool, JSONL (see above)")
-    tune.add_argument("--answers", choices=["sql", "number"], required=True, help="what an answer is")
+    tune.add_argument("--model", type=Path, metavar="DIR", help="transformers checkpoint to start from")
+    tune.add_argument("--prompts", type=Path, required=True, metavar="FILE", help="the pool, or a log (see above)")
+    _log_options(tune)
+    tune.add_argument("--answers", choices=["sql", "number"], help="what an answer is")
+    tune.add_argument("--continue", dest="previous", type=Path, metavar="RUN", help="go on from a finished run")
+    tune.add_argument("--replay", type=float, default=0.25, metavar="S", help="share of old prompts (default 0.25)")
     tune.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the run; resumed if it exists")
     tune.add_argument("--recipe", type=Path, metavar="FILE", help="YAML: fields that differ from the defaults")
     tune.add_argument("--samples", type=int, metavar="N", help="samples per prompt and round, instead of the recipe's")
@@ -69,6 +104,35 @@ def build_parser() -> argparse.ArgumentParser:
     tune.add_argument("--seed", type=int, default=0, metavar="N", help="seed of sampling and training (default 0)")
     tune.add_argument("--budget-flop", type=float, metavar="F", help="begin no round beyond these model FLOPs (2e13)")
     tune.add_argument("--dry-run", action="store_true", help="check everything, print what it would cost, run nothing")
+
+    prompts = verbs.add_parser(
+        "prompts",
+        help="show which prompts a usage log yields",
+        description=PROMPTS_HELP,
+        epilog=PROMPTS_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    prompts.add_argument("log", type=Path, metavar="FILE", help="JSONL, JSON, CSV, TSV or Parquet")
+    _log_options(prompts)
+    prompts.add_argument("--out", type=Path, metavar="FILE", help="write them as a pool")
+
+    reward = verbs.add_parser(
+        "reward-model",
+        help="train a reward model on the votes of finished runs",
+        description=REWARD_HELP,
+        epilog=REWARD_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    reward.add_argument(
+        "--run", type=Path, action="append", required=True, metavar="DIR", help="a run; may be repeated"
+    )
+    reward.add_argument("--model", type=Path, required=True, metavar="DIR", help="checkpoint its body starts from")
+    reward.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the reward model")
+    reward.add_argument("--per-prompt", type=int, default=2, metavar="N", help="most pairs a prompt and round (2)")
+    reward.add_argument("--learning-rate", type=float, default=1e-4, metavar="R", help="default 1e-4")
+    reward.add_argument("--epochs", type=int, default=1, metavar="N", help="passes over the pairs (1)")
+    reward.add_argument("--max-tok", type=int, default=1024, metavar="N", help="longest conversation (1024)")
+    reward.add_argument("--seed", type=int, default=0, metavar="N", help="default 0")
 
     report = verbs.add_parser(
         "report",
@@ -80,11 +144,17 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _log_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--request-column", metavar="NAME", help="column with the request, of a table of no known kind")
+    parser.add_argument("--instructions", default="", metavar="TEXT", help="system message for requests that have none")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point. Exit status: 0 fine, 2 bad input, 130 stopped by Ctrl-C."""
     args = build_parser().parse_args(argv)
     try:
-        return _report(args.run) if args.verb == "report" else _tune(args)
+        verbs = {"report": _report, "prompts": _prompts, "tune": _tune, "reward-model": _reward_model}
+        return verbs[args.verb](args)
     except InputError as error:
         print(f"tao: {error}", file=sys.stderr)
         return 2
@@ -97,10 +167,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
 
 
-def _recipe(args: argparse.Namespace) -> Recipe:
+def _recipe(args: argparse.Namespace, default: Recipe | None = None) -> Recipe:
     from tao.recipe import Recipe, make_recipe, read_recipe
 
-    recipe = read_recipe(args.recipe) if args.recipe else Recipe()
+    recipe = read_recipe(args.recipe) if args.recipe else default or Recipe()
     changed = {name: getattr(args, name) for name in ("samples", "rounds") if getattr(args, name) is not None}
     return make_recipe({**recipe.model_dump(), **changed}, "command line") if changed else recipe
 
@@ -116,31 +186,53 @@ def _interpreter(answers: str) -> Interpreter:
 
 
 def _tune(args: argparse.Namespace) -> int:
+    from random import Random
+
     from tao.compute import ModelShape
-    from tao.prompts import read_prompts
+    from tao.flywheel.pool import next_pool
+    from tao.flywheel.previous import read_previous
+    from tao.logs.read import read_log
     from tao.report import render_plan, render_result
 
-    recipe = _recipe(args)
-    prompts = read_prompts(args.prompts)
-    ModelShape.from_config(args.model)
+    previous = read_previous(args.previous) if args.previous else None
+    model: Path | None = args.model or (previous.model if previous else None)
+    answers = args.answers or (previous.answers if previous else None)
+    for given, option in ((model, "--model DIR"), (answers, "--answers {sql,number}")):
+        if given is None:
+            why = "the run kept the model it started from" if previous else ""
+            raise InputError(f"{option} is needed" + (f": {why}" if why else ""), "tao tune", "see 'tao tune --help'")
+    assert model is not None and answers is not None
+    recipe = _recipe(args, previous.recipe if previous else None)
+    read = read_log(args.prompts, args.request_column, args.instructions)
+    prompts = read.prompts
+    if read.format != "pool":
+        print(read.summary(), file=sys.stderr)
+    pool = None
+    if previous is not None:
+        pool = next_pool(previous.prompts, prompts, args.replay, Random(args.seed))
+        prompts = list(pool.prompts)
+        print(f"{pool.new} new prompts, {pool.repeated} known already, {pool.replayed} replayed", file=sys.stderr)
+    ModelShape.from_config(model)
     if args.budget_flop is not None and args.budget_flop <= 0:
         raise InputError("a budget must be positive", "--budget-flop", "write e.g. 2e13")
     if args.dry_run:
-        print(render_plan(args.model, prompts, recipe, args.budget_flop))
+        print(render_plan(model, prompts, recipe, args.budget_flop))
         return 0
     # One process, one thread: what makes runs repeatable is also fastest when processes share the cores.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     from transformers.utils import logging
 
-    from tao.loop import tune
+    from tao.flywheel.promote import decide, watched
+    from tao.loop import transformers_sampler, tune
+    from tao.report import render_promotion
 
     logging.disable_progress_bar()
-    interpreter = _interpreter(args.answers)
+    interpreter = _interpreter(answers)
     try:
         with _bars(args.out) as progress:
             result = tune(
-                args.model,
+                model,
                 prompts,
                 interpreter,
                 recipe,
@@ -149,9 +241,22 @@ def _tune(args: argparse.Namespace) -> int:
                 budget_flop=args.budget_flop,
                 progress=progress,
             )
+            promotion = pool and decide(
+                model,
+                result,
+                watched(prompts, pool.new, Random(args.seed)),
+                interpreter=interpreter,
+                recipe=recipe,
+                out=args.out,
+                seed=args.seed,
+                sampler=transformers_sampler,
+                progress=progress,
+            )
     finally:
         interpreter.close()
     print(render_result(result))
+    if promotion:
+        print(render_promotion(promotion))
     return 0
 
 
@@ -180,9 +285,43 @@ def _bars(run: Path) -> Iterator[Progress]:
         yield show
 
 
-def _report(run: Path) -> int:
+def _prompts(args: argparse.Namespace) -> int:
+    from tao.logs.read import read_log
+    from tao.prompts import write_prompts
+
+    if args.out is not None and args.out.exists():
+        raise InputError("is there already", str(args.out), "name another file")
+    read = read_log(args.log, args.request_column, args.instructions)
+    print(read.summary())
+    if args.out is not None:
+        write_prompts(args.out, read.prompts)
+        print(f"pool: {args.out}")
+    return 0
+
+
+def _reward_model(args: argparse.Namespace) -> int:
+    from tao.scoring.reward_training import all_pairs, train_reward_model
+
+    pairs = all_pairs(args.run, args.per_prompt, args.seed)
+    figures = train_reward_model(
+        args.model,
+        pairs,
+        args.out,
+        learning_rate=args.learning_rate,
+        epochs=args.epochs,
+        max_tok=args.max_tok,
+        seed=args.seed,
+    )
+    print(f"{figures['pairs']:.0f} pairs, {figures['left_out']:.0f} left out as too long")
+    print(f"last batch: loss {figures['loss']:.3f}, {figures['accuracy']:.0%} ordered as the votes did")
+    print(f"reward model: {args.out}")
+    return 0
+
+
+def _report(args: argparse.Namespace) -> int:
     from tao.report import render_run
 
+    run: Path = args.run
     if not (run / "recipe.json").exists():
         raise InputError("no run here (recipe.json is missing)", str(run), "give the --out folder of 'tao tune'")
     print(render_run(run))

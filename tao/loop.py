@@ -3,7 +3,7 @@
 What `tune` is given is all it can know: prompts (a type without a field for labels), an interpreter over
 what the prompts point at, and a recipe. On disk, under ``out``::
 
-    recipe.json                 what was asked for
+    recipe.json  pool.jsonl     what was asked for, and of which prompts
     round-0/samples.jsonl       stage 1 (see `tao.sampling.explore`)
     round-0/scores.jsonl        stage 2 (see `tao.scoring.score`)
     round-0/checkpoint/         stage 3, float32; what round 1 samples from
@@ -28,7 +28,7 @@ from typing import Any
 from tao import __version__
 from tao.compute import Entry, Ledger, ModelShape
 from tao.meaning import Interpreter
-from tao.prompts import Prompt, pool_digest
+from tao.prompts import Prompt, pool_digest, write_prompts
 from tao.recipe import Recipe
 from tao.rounds import Round, TuneResult, claim, read_round, write_result, write_round
 from tao.sampling.explore import explore
@@ -36,6 +36,7 @@ from tao.sampling.protocol import Sampler, Settings
 from tao.scoring import combine as scoring
 from tao.scoring.alarms import alarms
 from tao.scoring.score import ScoredRound, handles_digest, score
+from tao.scoring.signals import Weighed, distinct_answers, load_signals, signals_digest
 from tao.scoring.stats import RoundStats
 from tao.stage import digest, folder_digest, write_atomic
 from tao.training import settings as training
@@ -84,6 +85,7 @@ def tune(
     Raises:
         InputError: Unusable model or prompts, or `out` holds another run.
     """
+    signals = load_signals(recipe.signals)
     # More rounds of the same run are no other run: they go on where it ended.
     asked = recipe.model_dump(mode="json", exclude={"rounds"})
     made_from = {
@@ -95,7 +97,10 @@ def tune(
         "seed": seed,
         "code": f"{__version__}/scoring@{scoring.VERSION}/training@{training.VERSION}",
     }
+    if signals:
+        made_from["signals"] = signals_digest(signals)
     claim(out, made_from)
+    write_prompts(out / "pool.jsonl", prompts)
     run = _Run(
         start=model,
         prompts=prompts,
@@ -108,6 +113,7 @@ def tune(
         progress=progress,
         shape=ModelShape.from_config(model),
         made_from=made_from,
+        signals=signals,
     )
     current, good, stopped = model, model, "rounds"
     rounds: list[Round] = []
@@ -147,6 +153,7 @@ class _Run:
     progress: Progress | None
     shape: ModelShape
     made_from: Mapping[str, Any]
+    signals: Sequence[Weighed]
 
 
 def _forecast(run: _Run, number: int) -> int:
@@ -201,7 +208,13 @@ def _explore_and_score(run: _Run, number: int, current: Path, folder: Path) -> S
             sampler.close()
     with _timed(run, "score", number):
         # Votes are taken once, on the round-start model's samples, and stay frozen while it trains on them.
-        return _scored(run, number, samples)
+        scored = _scored(run, number, samples)
+    for weighed in run.signals:
+        ask = weighed.signal.flop
+        flop = sum(ask(prompt, distinct_answers(scored.samples[prompt.id])) for prompt in scored.prompts)
+        if flop:
+            run.ledger.charge(Entry("score", number, weighed.signal.name, model_flop=flop, device_flop=flop))
+    return scored
 
 
 def _prompts(run: _Run, number: int) -> list[Prompt]:
@@ -211,7 +224,8 @@ def _prompts(run: _Run, number: int) -> list[Prompt]:
 def _scored(run: _Run, number: int, samples: Path) -> ScoredRound:
     """A round's scores; those of a finished round are read, not made again."""
     out, rewards = samples.with_name("scores.jsonl"), run.recipe.rewards()
-    return score(_prompts(run, number), samples, run.interpreter, rewards, out=out, progress=run.progress)
+    prompts = _prompts(run, number)
+    return score(prompts, samples, run.interpreter, rewards, out=out, signals=run.signals, progress=run.progress)
 
 
 def _has_signal(scored: ScoredRound, recipe: Recipe) -> bool:

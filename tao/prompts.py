@@ -158,6 +158,33 @@ def read_prompts(path: Path) -> list[Prompt]:
     return prompts
 
 
+def request_digest(prompt: Prompt) -> str:
+    """Hash of what is asked of what: messages and handles, the id aside."""
+    body = [[asdict(message) for message in prompt.messages], sorted(prompt.handles.items())]
+    return hashlib.sha256(json.dumps(body, ensure_ascii=False).encode()).hexdigest()[:16]
+
+
+def write_prompts(path: Path, prompts: Sequence[Prompt]) -> None:
+    """Write a pool that `read_prompts` reads; handles are written as they stand.
+
+    Raises:
+        InputError: The file cannot be written.
+    """
+    rows = [
+        {
+            "id": prompt.id,
+            "messages": [asdict(message) for message in prompt.messages],
+            **({"context": list(prompt.context)} if prompt.context else {}),
+            **({"handles": dict(prompt.handles)} if prompt.handles else {}),
+        }
+        for prompt in prompts
+    ]
+    try:
+        path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"cannot be written ({error.strerror})", str(path)) from error
+
+
 def pool_digest(prompts: Sequence[Prompt]) -> str:
     """Content hash of a list of prompts, order included."""
     return hashlib.sha256("".join(p.digest() for p in prompts).encode()).hexdigest()[:16]

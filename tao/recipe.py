@@ -8,10 +8,19 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from tao.errors import InputError
-from tao.scoring.combine import Rewards
+from tao.scoring.combine import Rewards, Source
+from tao.scoring.signals import SignalSpec
 from tao.training.settings import Objective, Optim
 
 LOOP_STRATEGIES = ("direct", "plan", "reorder")
@@ -38,6 +47,10 @@ class Recipe(BaseModel):
     max_new_tok: int = Field(default=96, gt=0)
     """Longest completion in tokens; longer ones count as truncated."""
 
+    source: Source = "consensus"
+    """Where rewards come from; ``execution``, ``format`` and ``random`` are controls that leave the vote aside."""
+    signals: tuple[SignalSpec, ...] = ()
+    """Further label-free signals beside the vote, e.g. ``[{signal: rules.py:short, weight: 0.2, veto: 0.1}]``."""
     consensus_floor: float = Field(default=0.4, ge=0, le=1)
     """Winner's share of the valid votes below which a prompt abstains."""
     min_votes: int = Field(default=2, ge=1)
@@ -98,6 +111,15 @@ class Recipe(BaseModel):
         self.rewards()
         return self
 
+    @model_serializer(mode="wrap")
+    def _as_written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leaves later fields out where they are the default: records of runs from before them stay valid."""
+        fields: dict[str, Any] = handler(self)
+        unset: dict[str, Any] = {"source": "consensus", "signals": ()}
+        return {
+            name: value for name, value in fields.items() if name not in unset or tuple(value) != tuple(unset[name])
+        }
+
     def counts(self) -> dict[str, int]:
         """Samples per prompt by strategy: the mix's shares of `samples`, every strategy at least 1.
 
@@ -134,6 +156,7 @@ class Recipe(BaseModel):
             graded=self.graded,
             by_view=self.by_view,
             confidence=self.confidence,
+            source=self.source,
         )
 
     def optim(self) -> Optim:

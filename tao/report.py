@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tao.compute import Ledger, ModelShape, forward_flop, plan_tao
 from tao.prompts import Prompt
 from tao.recipe import Recipe
-from tao.rounds import Round, TuneResult, read_round
+from tao.rounds import WATCH_ROUND, Round, TuneResult, read_round
+
+if TYPE_CHECKING:
+    from tao.flywheel.promote import Promotion
 
 STOPPED = {
     "rounds": "all rounds done",
@@ -69,7 +73,7 @@ def render_ledger(ledger: Ledger) -> str:
     """Tokens and FLOPs by round and stage, work lost to kills apart."""
     rows = [
         (
-            f"{entry.round} {entry.stage}",
+            f"{entry.round if entry.round < WATCH_ROUND else 'watch'} {entry.stage}",
             f"{entry.prompt_tok:,}",
             f"{entry.completion_tok:,}",
             f"{entry.train_tok:,}",
@@ -109,6 +113,27 @@ def render_result(result: TuneResult) -> str:
             f"{STOPPED[result.stopped]}; {result.tuning_flop:.3g} model FLOP\nmodel: {result.checkpoint}",
         ]
     )
+
+
+def render_promotion(promotion: Promotion) -> str:
+    """The decision on a new model, with both models' figures on the watched prompts."""
+    lines = [f"{'promoted' if promotion.promote else 'not promoted'}: {promotion.reason}"]
+    if promotion.before is not None and promotion.after is not None:
+        header = "model prompts runs clusters share top-answer length".split()
+        rows = [
+            (
+                name,
+                str(stats.prompts),
+                f"{stats.run_rate:.0%}",
+                f"{stats.mean_clusters:.2f}",
+                f"{stats.mean_share:.2f}",
+                f"{stats.top_answer_share:.0%}",
+                f"{stats.mean_answer_char:.0f}",
+            )
+            for name, stats in (("in service", promotion.before), ("new", promotion.after))
+        ]
+        lines.append(table(header, rows))
+    return "\n".join([*lines, f"serve: {promotion.checkpoint}"])
 
 
 def explored_prompts(recipe: Recipe, pool: int) -> list[int]:

@@ -14,6 +14,9 @@ from tao.scoring.alarms import Alarm
 from tao.scoring.stats import RoundStats
 from tao.stage import folder_digest, write_atomic
 
+WATCH_ROUND = 1_000_000
+"""Number of the watch before a promotion (`tao.flywheel.promote`), for seeds and the ledger: no tuning round has it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Round:

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 SHOWN = 3
 """Faults named in a finding; the rest is counted."""
+MUTATED = {"sql": 60}
+MUTATED_ELSE = 400
+"""Golds of a task whose mutants are judged, unless a sample says otherwise, by answer form: queries take their time."""
 SPAM = 8
 """Targets strung together by the answer-spam policy."""
 
@@ -229,14 +232,18 @@ def check_fixtures(task: Task) -> Finding:
 
 
 def check_mutants(task: Task, judged: Sequence[tuple[Item, Label]], survivors: Path | None = None) -> Finding:
-    """Faulty golds of a SQL task must fail wherever the data tells them apart (`tao_bench.check_sql`)."""
-    from tao_bench.check_sql import describe, judge_mutants, write_survivors
+    """Answers with another meaning than the gold must fail wherever the data tells them apart."""
+    from tao_bench.check_mutants import describe, write_survivors
 
-    found = judge_mutants(task, judged)
+    if task.spec.answer == "sql":
+        from tao_bench.check_sql import judge_mutants as judge
+    else:
+        from tao_bench.check_answers import judge_answers as judge
+    found = judge(task, judged)
     if survivors is not None:
         write_survivors(survivors, found)
     faults, words = describe(found)
-    return _finding("mutants fail", faults, words, "mend the verifier: it takes another result for the gold's")
+    return _finding("mutants fail", faults, words, "mend the verifier: it takes an answer that means something else")
 
 
 def check_task(task: Task, sample: int | None = None, survivors: Path | None = None) -> list[Finding]:
@@ -245,10 +252,8 @@ def check_task(task: Task, sample: int | None = None, survivors: Path | None = N
     Args:
         task: The task, its data made.
         sample: Judge at most this many items of each split (None: all).
-        survivors: File for the mutants that the data cannot tell from their gold (SQL tasks).
+        survivors: File for the mutants that nobody could tell from their gold.
     """
-    from tao_bench.check_sql import ITEMS
-
     prompts: dict[str, list[Prompt]] = {"pool": task.pool()}
     items = {split: task.items(split) for split in LABELLED_SPLITS}
     prompts.update({split: [item.prompt for item in found] for split, found in items.items()})
@@ -263,9 +268,9 @@ def check_task(task: Task, sample: int | None = None, survivors: Path | None = N
     finally:
         verifier.close()
     findings.append(check_fixtures(task))
-    if task.spec.answer == "sql":
-        few = [(item, labels["test"][item.prompt.id]) for item in thin(items["test"], sample or ITEMS)]
-        findings.append(check_mutants(task, few, survivors))
+    many = MUTATED.get(task.spec.answer, MUTATED_ELSE)
+    few = [(item, labels["test"][item.prompt.id]) for item in thin(items["test"], sample or many)]
+    findings.append(check_mutants(task, few, survivors))
     everything = [prompt for found in prompts.values() for prompt in found]
     targets = {name: label.target for split in labels.values() for name, label in split.items()}
     limits = task.spec.limits

@@ -7,43 +7,17 @@ the fingerprint that agreement voting uses.
 
 from __future__ import annotations
 
-import json
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tao_bench.check_mutants import Mutant
 from tao_bench.task import Item, Label
 from tao_bench.verify.verdict import Status
 
 if TYPE_CHECKING:
     from tao.sql.instance import Schema
     from tao_bench.registry import Task
-
-ITEMS = 60
-"""Golds of a task whose mutants are judged, unless a sample says otherwise: a few hundred mutants."""
-
-
-@dataclass(frozen=True, slots=True)
-class Mutant:
-    """One faulty gold and what became of it.
-
-    Attributes:
-        item: The item whose gold it was made from.
-        kind: The fault, e.g. ``filter dropped``.
-        sql: The faulty query.
-        status: The verifier's status.
-        reason: Its reason code.
-        same: Whether its rows are those of the gold, by fingerprint; None where that was not asked.
-    """
-
-    item: str
-    kind: str
-    sql: str
-    status: str
-    reason: str
-    same: bool | None = None
 
 
 def judge_mutants(task: Task, judged: Sequence[tuple[Item, Label]]) -> list[Mutant]:
@@ -80,22 +54,3 @@ def judge_mutants(task: Task, judged: Sequence[tuple[Item, Label]]) -> list[Muta
         finally:
             verifier.close()
     return found
-
-
-def describe(found: Sequence[Mutant]) -> tuple[list[str], str]:
-    """Faults (mutants that pass with other rows, or that could not be judged), and the figures in words."""
-    faults = [f"{m.item} passes with other rows ({m.kind})" for m in found if m.same is False]
-    lost = [m for m in found if m.status == Status.VERIFIER_ERROR.value]
-    faults += [f"{m.item} cannot be judged ({m.kind}: {m.reason})" for m in lost]
-    survivors = Counter(m.kind for m in found if m.same)
-    total = Counter(m.kind for m in found)
-    blind = ", ".join(f"{kind} {survivors[kind]}/{total[kind]}" for kind, _ in survivors.most_common())
-    told = 1 - survivors.total() / max(1, len(found))
-    words = f"{len(found)} mutants of {len({m.item for m in found})} golds, the data tells {told:.1%} apart"
-    return faults, words + (f"; indistinguishable here: {blind}" if blind else "")
-
-
-def write_survivors(path: Path, found: Sequence[Mutant]) -> None:
-    """Write the mutants that the data cannot tell from their gold, one JSON row each."""
-    rows = [json.dumps(asdict(m), ensure_ascii=False) + "\n" for m in found if m.same]
-    path.write_text("".join(rows), encoding="utf-8")

@@ -66,6 +66,16 @@ cannot be judged are counted and named with their line; the rest is judged, and 
 """
 
 
+AGREEMENT_HELP = """\
+Judges answers that people have judged and reports the agreement: accuracy, precision, recall, Cohen's kappa with an
+interval over questions, apart for numeric and text golds, with and without refusals and disputed items, and the error
+of each file's accuracy. A row of a file:
+  {"id": "fb-0017", "answer": "About 12.3 %.", "label": "Correct Answer"}
+label is Correct Answer, Incorrect Answer or Refusal (or correct, incorrect, true, false). With --verifier judge a
+model judges instead; its key is read from OPENAI_API_KEY, its replies are kept, and the same figures come out.
+"""
+
+
 def _folders(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tasks", type=Path, action="append", default=[], metavar="DIR", help="a further task folder")
     parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="published rows")
@@ -188,6 +198,27 @@ def build_parser() -> argparse.ArgumentParser:
     grade.add_argument("--data", action="append", default=[], metavar="[VARIABLE=]DIR", help="external data it needs")
     _folders(grade)
 
+    agreement = verbs.add_parser(
+        "agreement",
+        help="measure how well a verifier agrees with people",
+        description=AGREEMENT_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="example: tao-bench agreement financebench results/*.jsonl -o agreement.md --disagreements read.jsonl",
+    )
+    agreement.add_argument("task")
+    agreement.add_argument("labelled", type=Path, nargs="+", metavar="LABELLED.jsonl")
+    agreement.add_argument("-o", "--out", type=Path, metavar="REPORT.md", help="the report as a file")
+    agreement.add_argument("--disagreements", type=Path, metavar="OUT.jsonl", help="the answers to read")
+    agreement.add_argument("--verifier", default="", metavar="NAME", help="this verifier instead of the task's own")
+    agreement.add_argument("--endpoint", default="", metavar="URL", help="of --verifier judge (OpenAI-compatible)")
+    agreement.add_argument("--model", default="", help="of --verifier judge")
+    agreement.add_argument("--cache", type=Path, metavar="DIR", help="where a judge's replies are kept")
+    agreement.add_argument("--parallel", type=int, default=8, metavar="N", help="a judge's requests at a time (8)")
+    agreement.add_argument(
+        "--data", action="append", default=[], metavar="[VARIABLE=]DIR", help="external data it needs"
+    )
+    _folders(agreement)
+
     regrade = verbs.add_parser(
         "regrade",
         help="judge published answers anew after a verifier changed",
@@ -271,10 +302,10 @@ def _tasks(options: argparse.Namespace) -> int:
     from tao_bench.task import read_spec
 
     if options.action == "list":
-        for name, folder in sorted(task_dirs(options.tasks).items()):
+        for _, folder in sorted(task_dirs(options.tasks).items()):
             spec = read_spec(folder)
             needs = f"  [needs {spec.needs}]" if spec.needs else ""
-            print(f"{name}@{spec.version}  {spec.description}{needs}")
+            print(f"{spec.name}@{spec.version}  {spec.description}{needs}")
         return 0
     if not options.task:
         raise InputError("which task?", "tao-bench tasks show", "`tao-bench tasks list` names them all")
@@ -321,6 +352,16 @@ def _grade(options: argparse.Namespace) -> int:
     )  # fmt: skip
 
 
+def _agreement(options: argparse.Namespace) -> int:
+    from tao_bench.agreement_command import run_agreement
+    from tao_bench.registry import task_folder
+    from tao_bench.task import read_spec
+
+    needs = read_spec(task_folder(options.task, options.tasks)).needs
+    set_data(options.data, [needs] if needs else [])
+    return run_agreement(options)
+
+
 def _dispatch(options: argparse.Namespace) -> int:
     if options.verb == "run":
         from tao_bench.run_command import run_experiment
@@ -359,6 +400,8 @@ def _dispatch(options: argparse.Namespace) -> int:
         return run_bench(options.names)
     if options.verb == "grade":
         return _grade(options)
+    if options.verb == "agreement":
+        return _agreement(options)
     if options.verb == "regrade":
         from tao_bench.regrade import run_regrade
 

@@ -117,7 +117,7 @@ def mean_prompt_tok(model: Path, task: Task) -> float:
 
 def mean_answer_tok(run_root: Path, task: Task, split: str) -> float:
     """Mean tokens of the base's answers where it has answered already, a share of the limit otherwise."""
-    for config in (run_root / "cells").glob(f"{task.spec.name}--base--*/cell.json"):
+    for config in (run_root / "cells").glob(f"{task.name}--base--*/cell.json"):
         rows = read_rows(CellFolder(config.parent, split).answers)
         if rows:
             return statistics.fmean(row["completion_tok"] for row in rows)

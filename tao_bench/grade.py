@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 NAMED = 5
 """Dropped rows and missing items that are named; the rest is counted."""
+MAX_ANSWER_CHARS = 1_000_000
+"""A longer answer is not judged: no model's answer is a book, and no verifier promises to read one in time."""
+ANSWER_FIELDS = ("answer", "model_answer")
 Reader = Callable[[Any, str], str]
 """(gold, answer as given) to the response that the verifier judges."""
 
@@ -40,6 +43,8 @@ class Answer:
     id: str
     text: str
     row: dict[str, Any]
+    where: str = ""
+    """File and line."""
 
 
 @dataclass(slots=True)
@@ -72,7 +77,8 @@ def read_answers(path: Path, dropped: list[str], id_field: str = "id") -> Iterat
     """Answers of a JSONL file; rows that are none are noted in `dropped` with file, line and reason.
 
     Args:
-        path: Rows with an id (``id``, or the task's own name for it) and ``answer``; other fields are kept.
+        path: Rows with an id (``id``, or the task's own name for it) and ``answer`` (or ``model_answer``), a text or a
+            number; other fields are kept.
         dropped: Filled with one line per row that cannot be judged.
         id_field: A second name under which the id is looked for.
 
@@ -101,7 +107,11 @@ def read_answers(path: Path, dropped: list[str], id_field: str = "id") -> Iterat
                 dropped.append(f"{where}: {problem}")
                 continue
             name = "id" if "id" in row else id_field
-            yield Answer(str(row[name]), row["answer"], row)
+            yield Answer(str(row[name]), str(row[_answer_field(row)]), row, where)
+
+
+def _answer_field(row: dict[str, Any]) -> str:
+    return next((name for name in ANSWER_FIELDS if name in row), "")
 
 
 def _problem(row: Any, id_field: str) -> str:
@@ -111,11 +121,26 @@ def _problem(row: Any, id_field: str) -> str:
         return "no id"
     if not isinstance(row.get("id", row.get(id_field)), str | int):
         return "the id is neither text nor a number"
-    if "answer" not in row:
+    field = _answer_field(row)
+    if not field:
         return "no answer"
-    if not isinstance(row["answer"], str):
-        return f"the answer is not text but {type(row['answer']).__name__}"
+    answer = row[field]
+    if not isinstance(answer, str | int | float) or isinstance(answer, bool):
+        return f"the answer is not text but {type(answer).__name__}"
+    if isinstance(answer, str) and len(answer) > MAX_ANSWER_CHARS:
+        return f"the answer has {len(answer):,} characters, more than {MAX_ANSWER_CHARS:,}"
     return ""
+
+
+def first_of_each(answers: Iterator[Answer], dropped: list[str]) -> Iterator[Answer]:
+    """Leave out further answers to an item that has one, and note them in `dropped`: the first counts."""
+    seen: dict[str, str] = {}
+    for answer in answers:
+        if answer.id in seen:
+            dropped.append(f"{answer.where}: {answer.id} was answered before, at {seen[answer.id]}; the first counts")
+            continue
+        seen[answer.id] = answer.where
+        yield answer
 
 
 def _reader(task: Task, dialect: str) -> Reader:
@@ -196,7 +221,7 @@ def grade_answers(
     try:
         for answer in answers:
             if answer.id not in known:
-                tally.dropped.append(f"{answer.id}: no item of {', '.join(splits)} has this id")
+                tally.dropped.append(f"{answer.where}: no item of {', '.join(splits)} has the id {answer.id}")
                 continue
             prompt, label = known[answer.id]
             try:
@@ -260,7 +285,7 @@ def run_grade(
     if out is not None and out.resolve() == path.resolve():
         raise InputError("would overwrite the answers", f"--out {out}", "name another file")
     tally = Tally()
-    answers = read_answers(path, tally.dropped, f"{task.spec.name}_id")
+    answers = first_of_each(read_answers(path, tally.dropped, f"{task.spec.name}_id"), tally.dropped)
     rows = _count_lines(path)
     handle: TextIO | None = None
     try:

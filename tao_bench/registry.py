@@ -1,8 +1,11 @@
 """How tasks are found, made and opened.
 
 A task is found by its folder: `tasks/` of the checkout, `tao_bench/_tasks` of a wheel, and any extra
-folder. Its data is made once by `generate.py` and kept in a cache whose name holds the hash of all
-that made it; a second process that wants the same data waits for the first.
+folder. A folder `NAME` answers to `NAME` and to `NAME@VERSION`. A later version of a published task gets its own
+folder `NAME_v3` and answers to `NAME@3` alone, so that whoever asks for `NAME` gets what was published.
+
+Data is made once by `generate.py` and kept in a cache whose name holds the hash of all that made it; a
+second process that wants the same data waits for the first.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ import contextlib
 import importlib.util
 import json
 import os
+import re
 import shutil
 import sys
 import uuid
@@ -27,7 +31,7 @@ from tao_bench.digest import SHORT, code_digest, tree_digest
 from tao_bench.task import LABELLED_SPLITS, Item, Split, TaskSpec, read_items, read_labels, read_spec, suggest
 from tao_bench.verify.verdict import Verifier
 
-NOT_DATA = ("README.md", "fixtures.jsonl", "__pycache__", "mutants.jsonl")
+NOT_DATA = ("README.md", "fixtures.jsonl", "__pycache__", "mutants.jsonl", "disputed.txt")
 """Files of a task folder that do not shape its data."""
 
 MANIFEST = "manifest.json"
@@ -37,6 +41,7 @@ CACHE_VARIABLE = "TAO_BENCH_CACHE"
 EXTRA_VARIABLE = "TAO_BENCH_TASKS"
 
 _PACKAGE = Path(__file__).resolve().parent
+_VERSIONED = re.compile(r"([a-z][a-z0-9_]*)_v([1-9][0-9]*)")
 
 
 class MissingData(InputError):
@@ -65,6 +70,11 @@ class Task:
     def version_name(self) -> str:
         """Name and version as rows carry it, e.g. ``warehouse_sql@1``."""
         return f"{self.spec.name}@{self.spec.version}"
+
+    @property
+    def name(self) -> str:
+        """What it is asked for by: its name; with its version, if it is a later one of a published task."""
+        return self.spec.name if self.folder.name == self.spec.name else self.version_name
 
     def pool(self) -> list[Prompt]:
         """The unlabelled prompts to tune on."""
@@ -113,7 +123,15 @@ def make_verifier(spec: TaskSpec, data: Path) -> Verifier:
         from tao_bench.verify.number import NumberVerifier
 
         return NumberVerifier(**spec.verifier_options)
-    known = ["number", "sql"]
+    if spec.verifier == "finance":
+        from tao_bench.verify.finance import FinanceVerifier
+
+        return FinanceVerifier(**spec.verifier_options)
+    if spec.verifier == "judge":
+        from tao_bench.verify.judge import JudgeVerifier
+
+        return JudgeVerifier(**spec.verifier_options)
+    known = ["finance", "judge", "number", "sql"]
     raise InputError(
         f"unknown verifier {spec.verifier!r}{suggest(spec.verifier, known)}",
         f"task {spec.name}",
@@ -131,8 +149,23 @@ def checkout_tasks() -> Path | None:
     return beside if beside.is_dir() and (_PACKAGE.parent / "pyproject.toml").is_file() else None
 
 
+def folder_task(folder: Path) -> str:
+    """The name a task folder answers to: its own, or ``NAME@3`` for a folder ``NAME_v3`` whose task is called NAME.
+
+    Reads no more than the line with the name, so that a faulty `task.yaml` hides no other task.
+    """
+    parts = _VERSIONED.fullmatch(folder.name)
+    if parts is None:
+        return folder.name
+    try:
+        named = re.search(r"^name:\s*([a-z0-9_]+)", (folder / "task.yaml").read_text(encoding="utf-8"), re.MULTILINE)
+    except (OSError, UnicodeDecodeError):
+        return folder.name
+    return f"{parts[1]}@{parts[2]}" if named is not None and named[1] == parts[1] else folder.name
+
+
 def task_dirs(extra: Sequence[Path] = ()) -> dict[str, Path]:
-    """Name to folder of every task that can be found.
+    """Name to folder of every task that can be found; later versions of a published task as ``NAME@VERSION``.
 
     Args:
         extra: Task folders, or folders of task folders, searched besides the built-in ones and those
@@ -150,19 +183,31 @@ def task_dirs(extra: Sequence[Path] = ()) -> dict[str, Path]:
         if not folders and root != built_in:
             raise InputError("no task in this folder", str(root), "name a folder that holds a task.yaml")
         for folder in folders:
-            other = found.setdefault(folder.name, folder.resolve())
+            name = folder_task(folder)
+            other = found.setdefault(name, folder.resolve())
             if other != folder.resolve():
-                raise InputError(f"two tasks are called {folder.name!r}: {other}", str(folder), "rename one folder")
+                raise InputError(f"two tasks are called {name!r}: {other}", str(folder), "rename one folder")
     return found
 
 
 def task_folder(name: str, extra: Sequence[Path] = ()) -> Path:
     """The folder of one task.
 
+    Args:
+        name: ``NAME``, or ``NAME@VERSION``.
+        extra: Further folders of tasks.
+
     Raises:
-        InputError: Unknown name (with the closest known one).
+        InputError: Unknown name (with the closest known one), or no such version.
     """
     found = task_dirs(extra)
+    plain, _, version = name.partition("@")
+    if version and name not in found and plain in found:
+        here = read_spec(found[plain]).version
+        if version == str(here):
+            return found[plain]
+        known = sorted([f"{plain}@{here}", *(other for other in found if other.startswith(f"{plain}@"))])
+        raise InputError(f"no version {version!r} of {plain!r} is here", "tasks", f"there are {', '.join(known)}")
     if name not in found:
         raise InputError(
             f"no task is called {name!r}{suggest(name, set(found))}", "tasks", "`tao-bench tasks list` names them all"
@@ -302,7 +347,7 @@ def load_task(name: str, extra: Sequence[Path] = (), fold: int | None = None) ->
     """
     folder = task_folder(name, extra)
     spec = read_spec(folder)
-    if spec.name != folder.name:
+    if folder.name not in (spec.name, f"{spec.name}_v{spec.version}"):
         raise InputError(f"is named {spec.name!r} in a folder called {folder.name!r}", str(folder / "task.yaml"))
     if fold is not None and not 0 <= fold < spec.folds:
         has = f"has {spec.folds} folds" if spec.folds else "has no folds to cross-validate over"

@@ -142,7 +142,7 @@ def run_regrade(names: list[str], results: Path, reports: Path, extra: list[Path
         opened: dict[str, list[Task]] = {}
         try:
             for name, folds in wanted.items():
-                parts = [load_task(name.partition("@")[0], extra, fold) for fold in (None, *range(folds))]
+                parts = [load_task(name, extra, fold) for fold in (None, *range(folds))]
                 opened[parts[0].version_name] = parts
         except MissingData as error:
             if names:

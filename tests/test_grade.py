@@ -37,7 +37,6 @@ def test_sql_answers_come_with_prose_and_keep_their_fields(stalls: Path, tmp_pat
             {"id": "active", "answer": f"Sure!\n```sql\n{GOLDS['active']}\n```\nIt lists them.", "model": "m"},
             {"id": "early", "answer": "SELECT 40"},
             {"id": "names", "answer": "I cannot answer this."},
-            {"id": "names", "answer": "SELECT nam FROM stall"},
         ],
     )
     code, rows = grade(stalls, answers)
@@ -46,7 +45,6 @@ def test_sql_answers_come_with_prose_and_keep_their_fields(stalls: Path, tmp_pat
         ("correct", "equal", 1.0),
         ("wrong", "values", 0.0),
         ("wrong", "refusal", 0.0),
-        ("wrong", "execution_error", 0.0),
     ]
     assert rows[0]["model"] == "m"
     assert rows[0]["extracted"] == GOLDS["active"]
@@ -85,7 +83,7 @@ def test_bad_rows_are_counted_and_named_and_the_rest_is_judged(
         b'{"answer": "1"}',
         b'{"id": "tiny-99", "answer": "1"}',
         json.dumps({"id": target["id"]}).encode(),
-        json.dumps({"id": target["id"], "answer": 5}).encode(),
+        json.dumps({"id": target["id"], "answer": [5]}).encode(),
         b'{"id": "\xff"}',
         b"",
         good.encode(),
@@ -129,3 +127,47 @@ def test_a_dialect_is_for_sql_only(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "only SQL answers" in capsys.readouterr().err
     assert main(["grade", "tiny", str(tmp_path / "a.jsonl"), "--tasks", str(task), "--policy", "strict"]) == 2
     assert "only SQL results" in capsys.readouterr().err
+
+
+def test_the_first_answer_counts_and_later_ones_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    task = write_task(tmp_path / "tiny")
+    label = json.loads((task / "labels" / "test.jsonl").read_text().splitlines()[0])
+    answers = tmp_path / "answers.jsonl"
+    write_jsonl(
+        answers,
+        [
+            {"id": label["id"], "answer": label["target"]},
+            {"tiny_id": label["id"], "answer": "0"},
+            {"id": "tiny-99", "answer": "0"},
+        ],
+    )
+    code, rows = grade(task, answers)
+    said = capsys.readouterr().out
+    assert code == 1
+    assert [row["status"] for row in rows] == ["correct"]
+    assert f"{answers}:2: {label['id']} was answered before, at {answers}:1; the first counts" in said
+    assert f"{answers}:3: no item" in said
+
+
+def test_numbers_are_read_as_text_and_null_and_ten_megabytes_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    task = write_task(tmp_path / "tiny")
+    ids = [json.loads(line)["id"] for line in (task / "test.jsonl").read_text().splitlines()]
+    answers = tmp_path / "answers.jsonl"
+    write_jsonl(
+        answers,
+        [
+            {"id": ids[0], "model_answer": 0},
+            {"id": ids[1], "answer": None},
+            {"id": ids[2], "answer": "7 " * 5_000_000},
+            {"id": ids[3], "answer": True},
+        ],
+    )
+    code, rows = grade(task, answers)
+    said = capsys.readouterr().out
+    assert code == 1
+    assert [row["id"] for row in rows] == [ids[0]]
+    assert f"{answers}:2: the answer is not text but NoneType" in said
+    assert f"{answers}:3: the answer has 10,000,000 characters, more than 1,000,000" in said
+    assert f"{answers}:4: the answer is not text but bool" in said

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from training_toys import weights_of
+from training_toys import undecided, weights_of
 
 from tao.compute import Ledger
 from tao.errors import InputError
@@ -40,14 +40,7 @@ class Toy:
 @pytest.fixture(scope="module")
 def base(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny model, taught to say 1 half of the time and 2 or x otherwise."""
-    from tao.training.settings import Optim
-    from tao.training.sft import Example, train_sft
-
-    out = tmp_path_factory.mktemp("base") / "model"
-    targets = ("1", "1", "2", "x")
-    examples = [Example(f"{p.id}{i}", p.messages, target) for p in POOL for i, target in enumerate(targets)]
-    train_sft(tiny_model, examples, Optim(learning_rate=5e-3, epochs=4, batch_size=12, max_row_tok=64), out, seed=0)
-    return out
+    return undecided(tiny_model, POOL, tmp_path_factory.mktemp("base") / "model")
 
 
 def run(base: Path, out: Path, recipe: Recipe = RECIPE, **kwargs: object) -> TuneResult:

@@ -143,6 +143,28 @@ def test_two_folders_of_one_name_are_refused(tmp_path: Path) -> None:
         task_dirs([tmp_path / "one", tmp_path / "two"])
 
 
+def test_a_later_version_stands_beside_the_published_one(tmp_path: Path) -> None:
+    published = write_task(tmp_path / "tasks")
+    later = write_task(tmp_path / "tasks", "sums_v3")
+    (later / "task.yaml").write_text(SPEC.format(name="sums").replace("version: 1", "version: 3"))
+    extra = [tmp_path / "tasks"]
+    assert {name: task_dirs(extra)[name] for name in ("sums", "sums@3")} == {"sums": published, "sums@3": later}
+    names = {name: (load_task(name, extra).version_name, load_task(name, extra).name) for name in ("sums", "sums@3")}
+    assert names == {"sums": ("sums@1", "sums"), "sums@3": ("sums@3", "sums@3")}
+    assert load_task("sums@1", extra) == load_task("sums", extra)
+    with pytest.raises(InputError, match="there are sums@1, sums@3"):
+        load_task("sums@2", extra)
+    write_task(tmp_path / "tasks", "own_v2")  # a task whose own name ends like that keeps it
+    assert load_task("own_v2", extra).version_name == "own_v2@1"
+
+
+def test_a_folder_whose_version_is_not_its_task_s_is_refused(tmp_path: Path) -> None:
+    folder = write_task(tmp_path / "tasks", "sums_v3")
+    (folder / "task.yaml").write_text(SPEC.format(name="sums"))
+    with pytest.raises(InputError, match="in a folder called 'sums_v3'"):
+        load_task("sums@3", [tmp_path / "tasks"])
+
+
 def test_missing_external_data_is_told_apart_and_its_content_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -189,4 +211,5 @@ def test_every_built_in_task_has_a_valid_spec() -> None:
     found = task_dirs()
     assert found
     for name, folder in found.items():
-        assert read_spec(folder).name == name
+        spec = read_spec(folder)
+        assert name in (spec.name, f"{spec.name}@{spec.version}")

@@ -58,3 +58,14 @@ def random_round(prompts: int, samples: int, seed: int = 0, vocab: int = 200) ->
 def weights_of(folder: Path) -> bytes:
     """The checkpoint's weights file."""
     return (folder / "model.safetensors").read_bytes()
+
+
+def undecided(start: Path, prompts: Sequence[Prompt], out: Path) -> Path:
+    """A model that says 1 half of the time, and 2 or x otherwise."""
+    from tao.training.settings import Optim
+    from tao.training.sft import Example, train_sft
+
+    targets = ("1", "1", "2", "x")
+    examples = [Example(f"{p.id}{i}", p.messages, target) for p in prompts for i, target in enumerate(targets)]
+    train_sft(start, examples, Optim(learning_rate=5e-3, epochs=4, batch_size=12, max_row_tok=64), out, seed=0)
+    return out

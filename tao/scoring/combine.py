@@ -8,8 +8,10 @@ would undo any weighting by vote share and turn a 7-to-1 vote into a -2.5 on the
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, get_args
 
 from tao.errors import InputError
 from tao.meaning import Outcome, Reading
@@ -21,11 +23,18 @@ VERSION = "3"
 """Part of every scored round's inputs; raise it when gate, vote or reward change for the same settings."""
 
 
+Source = Literal["consensus", "execution", "format", "random"]
+"""Where rewards come from. ``consensus`` is the method; the others are what it is held against: every answer that
+works is as good as another (``execution``), every answer in deployment form is (``format``), or chance decides
+(``random``)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rewards:
     """How readings become rewards.
 
     Attributes:
+        source: See `Source`; all but ``consensus`` leave the vote aside.
         consensus_floor: Winner's share of the valid votes below which the prompt abstains.
         min_votes: Samples the winner needs; one lone valid answer among failures is no agreement.
         support: Winner's share of *all* the prompt's samples below which it abstains. Where most samples fail, what
@@ -49,8 +58,11 @@ class Rewards:
     graded: float = 0.4
     by_view: bool = True
     confidence: bool = True
+    source: Source = "consensus"
 
     def __post_init__(self) -> None:
+        if self.source not in get_args(Source):
+            raise InputError(f"unknown source {self.source!r}", "source", f"use one of {', '.join(get_args(Source))}")
         for name in ("consensus_floor", "support"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError("a share must be in [0, 1]", name, "use 0.4")
@@ -59,6 +71,10 @@ class Rewards:
         # The winner's reward is 1: what loses must earn less, or training would run away from the vote.
         if not self.invalid <= self.runs <= self.runs + self.graded < 1:
             raise InputError("rewards must be ordered invalid <= runs <= runs + graded < 1", "rewards")
+
+    def as_record(self) -> dict[str, Any]:
+        """Settings as a stage's inputs name them; the default source is left out, as in records from before it."""
+        return {name: value for name, value in asdict(self).items() if (name, value) != ("source", "consensus")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +107,17 @@ def _reward(reading: Reading, vote: Consensus | None, rewards: Rewards) -> float
     return rewards.runs + rewards.graded * vote.shares[str(reading.key)]
 
 
+def _control(sample: Sample, reading: Reading, source: Source) -> float | None:
+    """Reward of a control, which knows nothing of the other samples."""
+    if source == "random":  # of the content alone: the same draw whenever it is asked for
+        body = f"{sample.prompt_id}\0{sample.index}\0{sample.text}".encode()
+        return int.from_bytes(hashlib.sha256(body).digest()[:8], "big") / 2**64
+    if reading.outcome is Outcome.UNSCORED:
+        return None
+    works = is_vote(reading) if source == "execution" else reading.outcome is not Outcome.INVALID
+    return float(works)
+
+
 def trusted(vote: Consensus | None, rewards: Rewards, samples: int) -> bool:
     """Whether the vote of a prompt with so many samples is strong enough to train on."""
     return (
@@ -100,13 +127,20 @@ def trusted(vote: Consensus | None, rewards: Rewards, samples: int) -> bool:
     )
 
 
-def combine(samples: Sequence[Sample], readings: Sequence[Reading], rewards: Rewards) -> list[Score]:
+def combine(
+    samples: Sequence[Sample],
+    readings: Sequence[Reading],
+    rewards: Rewards,
+    weighed: Sequence[Sequence[tuple[float, float]]] | None = None,
+) -> list[Score]:
     """Score all samples of one prompt.
 
     Args:
         samples: The prompt's samples.
         readings: Their readings after the gate, in the same order.
         rewards: See `Rewards`.
+        weighed: For each sample the (weight, value) of every further signal that could judge it
+            (`tao.scoring.signals`). A reward becomes the weighted mean of itself, with weight 1, and of them.
 
     Returns:
         One score a sample, in order.
@@ -115,17 +149,27 @@ def combine(samples: Sequence[Sample], readings: Sequence[Reading], rewards: Rew
         raise ValueError(f"{len(samples)} samples but {len(readings)} readings")
     weights = view_weights([s.strategy for s in samples]) if rewards.by_view else None
     vote = consensus(readings, weights)
-    earned = [_reward(reading, vote, rewards) for reading in readings]
+    if rewards.source == "consensus":
+        earned = [_reward(reading, vote, rewards) for reading in readings]
+    else:
+        earned = [_control(s, reading, rewards.source) for s, reading in zip(samples, readings, strict=True)]
+    if weighed is not None:
+        earned = [_mixed(reward, more) for reward, more in zip(earned, weighed, strict=True)]
     # Samples without an answer cannot be trained on, so they are no part of the baseline either.
     trainable = [r is not None and s.answer is not None for s, r in zip(samples, earned, strict=True)]
     group = [r for r, use in zip(earned, trainable, strict=True) if use and r is not None]
-    trust = trusted(vote, rewards, len(samples))
+    trust = trusted(vote, rewards, len(samples)) if rewards.source == "consensus" else any(r > 0 for r in group)
     silent = not trust or len(set(group)) < 2
     mean = sum(group) / len(group) if group else 0.0
-    factor = vote.share if rewards.confidence and vote is not None else 1.0
+    is_vote_weighted = rewards.confidence and rewards.source == "consensus" and vote is not None
+    factor = vote.share if is_vote_weighted and vote is not None else 1.0
     scores = []
     for reading, reward, use in zip(readings, earned, trainable, strict=True):
         voted = vote is not None and is_vote(reading)
+        if rewards.source == "consensus":
+            elected = vote is not None and voted and reading.key == vote.key
+        else:
+            elected = use and reward is not None and reward == max(group)
         scores.append(
             Score(
                 outcome=reading.outcome,
@@ -133,7 +177,13 @@ def combine(samples: Sequence[Sample], readings: Sequence[Reading], rewards: Rew
                 share=vote.shares[str(reading.key)] if vote is not None and voted else 0.0,
                 reward=reward,
                 advantage=None if silent or not use or reward is None else factor * (reward - mean),
-                pseudo_label=trust and vote is not None and voted and reading.key == vote.key,
+                pseudo_label=trust and elected,
             )
         )
     return scores
+
+
+def _mixed(reward: float | None, more: Sequence[tuple[float, float]]) -> float | None:
+    if reward is None or not more:
+        return reward
+    return (reward + sum(weight * value for weight, value in more)) / (1.0 + sum(weight for weight, _ in more))

@@ -15,6 +15,7 @@ from tao.sampling.samples import read_samples
 from tao.scoring.combine import VERSION, Rewards, Score, combine
 from tao.scoring.gate import refusal
 from tao.scoring.mentions import left_out
+from tao.scoring.signals import Weighed, consult, distinct_answers, signals_digest, veto
 from tao.scoring.stats import RoundStats, round_stats
 from tao.stage import Stage, digest, file_digest
 
@@ -103,6 +104,7 @@ def score(
     rewards: Rewards,
     *,
     out: Path,
+    signals: Sequence[Weighed] = (),
     progress: Progress | None = None,
 ) -> ScoredRound:
     """Score a round's samples label-free, resumably.
@@ -113,6 +115,7 @@ def score(
         interpreter: Reads what an answer means; sees prompts and their handles only.
         rewards: See `tao.scoring.combine.Rewards`.
         out: ``scores.jsonl`` to write. A prompt's rows are appended together.
+        signals: Further signals beside the vote.
         progress: Called with ("score", prompts done, prompts in all).
 
     Returns:
@@ -134,7 +137,8 @@ def score(
             "pool": pool_digest(prompts),
             "handles": handles_digest(prompts),
             "interpreter": f"{interpreter.name}@{interpreter.version}",
-            "rewards": asdict(rewards),
+            "rewards": rewards.as_record(),
+            **({"signals": signals_digest(signals)} if signals else {}),
             "code": f"{__version__}/scoring@{VERSION}",
         },
     )
@@ -145,7 +149,12 @@ def score(
             if prompt.id not in scores:
                 group = samples[prompt.id]
                 readings = read_answers(prompt, group, interpreter, rule=rewards.mentions)
-                scores[prompt.id] = combine(group, readings, rewards)
+                weighed = None
+                if signals:
+                    vetoed, values = consult(prompt, distinct_answers(group), signals)
+                    readings = [veto(r, str(s.answer), vetoed) for r, s in zip(readings, group, strict=True)]
+                    weighed = [values.get(str(s.answer), []) for s in group]
+                scores[prompt.id] = combine(group, readings, rewards, weighed)
                 stage.append(_row(prompt.id, s, c) for s, c in zip(group, scores[prompt.id], strict=True))
             if progress:
                 progress("score", number + 1, len(prompts))

@@ -51,17 +51,14 @@ def registry_texts(task: str, full: bool, folds: int = 1) -> TaskTexts:
     from tao_bench.registry import load_task, task_folder
     from tao_bench.task import Split, read_labels, read_spec
 
-    name = task.partition("@")[0]
     try:
-        spec = read_spec(task_folder(name))
+        spec = read_spec(task_folder(task))
         if spec.needs and not full:
             return TaskTexts({}, "its data is not part of this project; render with `--full` where the data is at hand")
-        found = load_task(name)
-        if "@" in task and found.version_name != task:
-            return TaskTexts({}, f"{found.version_name} is installed here, not {task}")
+        found = load_task(task)
         texts: dict[str, ItemText] = {}
         evaluated: tuple[Split, ...] = ("dev", "test")
-        parts = [found] if folds == 1 else [load_task(name, fold=fold) for fold in range(folds)]
+        parts = [found] if folds == 1 else [load_task(task, fold=fold) for fold in range(folds)]
         for part, split in itertools.product(parts, evaluated):
             labels = read_labels(part.data, split)
             for item in part.items(split):

@@ -1,0 +1,122 @@
+"""A reward model as a signal: any sequence-classification checkpoint with one output, asked about prompt and answer.
+
+TAO's own reward model (DBRM) was trained on preferences and held back from the tasks it then scored (Databricks,
+2025). `tao.scoring.reward_training` trains one on label-free pairs of *other* tasks; a checkpoint of anybody's can be
+named instead.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tao.compute import ModelShape, forward_flop
+from tao.errors import InputError
+from tao.prompts import Prompt, request_digest
+from tao.stage import folder_digest
+
+TRAINED_ON = "trained_on.json"
+"""Beside the weights: hashes of the prompts a reward model was trained on, so that it never scores them."""
+BATCH = 16
+STEP = 64
+"""Padded lengths are multiples of this: varying shapes cost memory in the CPU kernels."""
+
+
+class RewardModelSignal:
+    """Scores answers with a reward model; a value is the sigmoid of the model's output.
+
+    Args:
+        folder: Checkpoint with tokenizer and chat template.
+        max_tok: Longest conversation; a longer one gets no value (cut, it would be another answer).
+
+    Raises:
+        InputError: No such checkpoint, or it has other than one output.
+    """
+
+    def __init__(self, folder: Path, max_tok: int = 2048) -> None:
+        import torch
+        from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+        fix = "name a sequence-classification checkpoint with one output"
+        try:
+            self._tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+            self._model: Any = AutoModelForSequenceClassification.from_pretrained(
+                folder, dtype=torch.float32, local_files_only=True
+            )
+        except (OSError, ValueError) as error:
+            raise InputError(f"no usable reward model ({error})", str(folder), fix) from error
+        if self._model.config.num_labels != 1:
+            raise InputError(f"a model of {self._model.config.num_labels} outputs", str(folder), fix)
+        if self._tokenizer.chat_template is None:
+            raise InputError("the tokenizer has no chat template", str(folder))
+        self._model.eval()
+        self._max_tok = max_tok
+        self._shape = ModelShape.from_config(folder)
+        self._trained_on = _trained_on(folder)
+        self.name = "reward_model"
+        self.version = folder_digest(folder)[:12]
+
+    def _encoded(self, prompt: Prompt, answers: Sequence[str]) -> list[list[int]]:
+        before = [{"role": m.role, "content": m.content} for m in prompt.messages]
+        texts = [
+            self._tokenizer.apply_chat_template([*before, {"role": "assistant", "content": answer}], tokenize=False)
+            for answer in answers
+        ]
+        ids: list[list[int]] = self._tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
+        return ids
+
+    def values(self, prompt: Prompt, answers: Sequence[str]) -> list[float | None]:
+        """The sigmoid of the model's output for each answer; None for one that is too long.
+
+        Raises:
+            InputError: The model was trained on this very prompt.
+        """
+        import torch
+
+        if asked(prompt) in self._trained_on:
+            raise InputError("the reward model was trained on this prompt", prompt.id, "train it on other tasks")
+        rows = self._encoded(prompt, answers)
+        found: list[float | None] = [None] * len(rows)
+        fit = sorted((at for at, row in enumerate(rows) if 0 < len(row) <= self._max_tok), key=lambda at: len(rows[at]))
+        pad = self._tokenizer.pad_token_id or 0
+        with torch.inference_mode():
+            for start in range(0, len(fit), BATCH):
+                part = fit[start : start + BATCH]
+                length = math.ceil(max(len(rows[at]) for at in part) / STEP) * STEP
+                ids = torch.tensor([rows[at] + [pad] * (length - len(rows[at])) for at in part])
+                mask = torch.tensor([[1] * len(rows[at]) + [0] * (length - len(rows[at])) for at in part])
+                out = self._model(input_ids=ids, attention_mask=mask).logits.float().sigmoid().squeeze(-1)
+                for at, value in zip(part, out.tolist(), strict=True):
+                    found[at] = float(value)
+        return found
+
+    def flop(self, prompt: Prompt, answers: Sequence[str]) -> int:
+        """Model FLOPs of asking about the answers (no vocabulary head, no padding)."""
+        return sum(
+            forward_flop(self._shape, len(row), 0)
+            for row in self._encoded(prompt, answers)
+            if 0 < len(row) <= self._max_tok
+        )
+
+    def close(self) -> None:
+        """Forget the weights."""
+        self._model = None
+
+
+def asked(prompt: Prompt) -> str:
+    """Hash of a prompt's messages alone, by which a reward model knows what it was trained on."""
+    return request_digest(replace(prompt, handles={}))
+
+
+def _trained_on(folder: Path) -> frozenset[str]:
+    path = folder / TRAINED_ON
+    if not path.exists():
+        return frozenset()
+    try:
+        return frozenset(json.loads(path.read_text(encoding="utf-8"))["prompts"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"damaged ({error!r})", str(path), "train the reward model again") from error
