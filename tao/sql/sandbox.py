@@ -158,7 +158,8 @@ class Sandbox:
         package_root = str(Path(__file__).resolve().parents[2])
         path = os.pathsep.join([package_root, *(p for p in sys.path if p)])
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tao.sql.worker", json.dumps(self.limits.as_dict())],
+            # -P: this package's worker, and not whatever the working directory holds under the same names
+            [sys.executable, "-P", "-m", "tao.sql.worker", json.dumps(self.limits.as_dict())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
