@@ -85,7 +85,9 @@ def signal_report(
             thin = items[:: max(1, -(-len(items) // PROMPTS))]
             groups = made_up(task, thin, labels, policies)
             source = "made-up samples: targets, other items' targets, degenerate answers"
-        right = np.concatenate(judge(task, groups)) if groups else np.array([], dtype=np.bool_)
+        if not groups:
+            return "no dev items to measure signals on", ""
+        right = np.concatenate(judge(task, groups))
         found = []
         for name, signal in signals.items():
             values = np.concatenate([np.asarray(signal(group), dtype=np.float64) for group in groups])

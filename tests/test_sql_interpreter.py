@@ -102,8 +102,8 @@ def test_empty_on_one_instance_only_is_a_vote(interpreter: SqlInterpreter) -> No
 
 def test_equal_answers_are_run_once(interpreter: SqlInterpreter, monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[int] = []
-    real = interpreter._sandbox.run
-    monkeypatch.setattr(interpreter._sandbox, "run", lambda jobs, rows: sent.append(len(jobs)) or real(jobs, rows=rows))
+    real = interpreter._sandbox._run
+    monkeypatch.setattr(interpreter._sandbox, "_run", lambda jobs, rows: sent.append(len(jobs)) or real(jobs, rows))
     answers = ["SELECT 1 AS a", "SELECT 1 AS a;", "select 1 as a"] * 5
     assert agree(interpreter.read(PROMPT, answers))
     assert sent == [1, 1]

@@ -91,6 +91,17 @@ def test_worker_that_cannot_start_is_no_evidence(monkeypatch: pytest.MonkeyPatch
     assert "cannot start" in ran[0].error
 
 
+def test_worker_takes_nothing_from_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("tao", "tao/sql"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("raise SystemExit('another tao')")
+    (tmp_path / "json.py").write_text("raise SystemExit('another json')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry])
+    with Sandbox() as box:
+        assert box.run([(MARKET, COUNT)])[0].rows == ((7,),)
+
+
 def test_missing_or_broken_instance_is_no_evidence(box: Sandbox, tmp_path: Path) -> None:
     broken = tmp_path / "broken.json"
     broken.write_text('{"tables": {"t": {"columns": [["a", "INT"]], "rows": [["x"]]}}}')

@@ -29,13 +29,13 @@ _NUMBER_FIRST = (
 )
 _DATE_FIRST = (
     *(exp.Year, exp.Month, exp.Day, exp.DayOfWeek, exp.DayOfMonth, exp.DayOfYear, exp.WeekOfYear, exp.Quarter),
-    *(exp.LastDay, exp.NextDay, exp.TsOrDsAdd, exp.Dayname, exp.Monthname),
+    *(exp.LastDay, exp.NextDay, exp.TsOrDsAdd, exp.Dayname, exp.Monthname, exp.UnixDate),
 )
 # Node type to argument to what Databricks casts it to: number, date or time.
 ARGUMENTS: dict[type[exp.Expr], dict[str, str]] = {
     **{key: {"this": "number"} for key in _NUMBER_FIRST},
     **{key: {"this": "date"} for key in _DATE_FIRST},
-    **{key: {"this": "time"} for key in (exp.Hour, exp.Minute, exp.Second)},
+    **{key: {"this": "time"} for key in (exp.Hour, exp.Minute, exp.Second, exp.UnixMicros, exp.UnixMillis)},
     **{key: {"this": "number", "expression": "number"} for key in (exp.Pow, exp.Atan2, exp.Log)},
     exp.Extract: {"expression": "time"},
     exp.TimestampAdd: {"this": "time"},

@@ -119,20 +119,41 @@ def _syntax(code: str, message: str) -> Fault:
     return Fault(Family.SYNTAX, code, message)
 
 
+@lru_cache(maxsize=1)
+def databricks() -> Any:
+    """The source dialect (`sqlglot`); nobody changes it."""
+    from sqlglot.dialects.databricks import Databricks
+
+    return Databricks()
+
+
+@lru_cache(maxsize=1)
+def _kind_names() -> dict[Any, str]:
+    """Names of the token types: a look-up here takes a tenth of the enumeration's own."""
+    from sqlglot.tokens import TokenType
+
+    return {kind: kind.name for kind in TokenType}
+
+
+def words_of(tokens: Sequence[Any]) -> tuple[list[str], list[str]]:
+    """Upper-case texts of tokens, and names of their types."""
+    names = _kind_names()
+    return [token.text.upper() for token in tokens], [names[token.token_type] for token in tokens]
+
+
 def tokenize(sql: str) -> list[Any] | Fault:
     """Databricks tokens of a cleaned text, or why there are none.
 
     The list is ready for the parser: ``'it''s'`` is one string (Spark 4 reads it as an escaped
     quote; the tokenizer as two strings).
     """
-    from sqlglot.dialects.databricks import Databricks
     from sqlglot.errors import SqlglotError
     from sqlglot.tokens import Token, TokenType
 
     if len(sql) > MAX_CHARS:
         return _syntax("too_long", f"the query is longer than {MAX_CHARS} characters")
     try:
-        raw: list[Any] = Databricks().tokenize(sql)
+        raw: list[Any] = databricks().tokenize(sql)
     except SqlglotError as error:
         return _syntax("parse", f"syntax error ({str(error).splitlines()[0][:80]})")
     if not raw:
@@ -188,8 +209,7 @@ def surface_fault(sql: str, tokens: Sequence[Any], columns: Collection[str] = ()
     if first not in ("SELECT", "WITH", "(", "VALUES", "FROM"):
         return _syntax("not_a_query", "not a SELECT query")
     stack: list[_Frame] = []
-    words = [token.text.upper() for token in tokens]
-    kinds = [token.token_type.name for token in tokens]
+    words, kinds = words_of(tokens)
     text = _Text(tokens, words, kinds)
     last = len(tokens) - 1
     for i, kind in enumerate(kinds):
@@ -274,6 +294,8 @@ def _call_fault(frame: _Frame, text: _Text, end: int, columns: Collection[str]) 
     count = 0 if end == frame.open + 1 else len(frame.starts)
     if not frame.inner_word and (count < known.low or (known.high is not None and count > known.high)):
         return _dialect("arity", f"function {name} takes {_span(known)}, not {count}")
+    if name == "map" and count % 2:
+        return _dialect("arity", f"function map takes pairs of a key and a value, not {count} arguments")
     if name == "extract":
         unit = words[frame.open + 1]
         if unit not in EXTRACT_UNITS or kinds[frame.open + 1] == "STRING":

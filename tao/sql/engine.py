@@ -23,6 +23,7 @@ from tao.sql.result import Row, canonical_rows, is_empty
 
 TOO_MANY_ROWS = "too many rows"
 NOT_EMULATED = "not emulated"
+OUT_OF_MEMORY = "out of memory"
 
 _DUCKDB_TYPES = {"INT": "INTEGER", "STRING": "VARCHAR", "BINARY": "BLOB", "TIMESTAMP_NTZ": "TIMESTAMP"}  # else the same
 _LOAD_ROWS = 20_000  # rows a load step takes at most: bounds the JSON text that is in memory twice
@@ -172,29 +173,33 @@ class Engine:
                 )
         self._cursors[key] = (cursor, name)
 
-    def is_loaded(self, path: str) -> bool:
-        """Whether a path's instance is loaded."""
-        return path in self._cursors
+    def is_loaded(self, key: str) -> bool:
+        """Whether an instance is loaded under a key."""
+        return key in self._cursors
 
-    def load_file(self, path: str) -> Ran | None:
-        """Load an instance file; returns what to answer where that fails, else None."""
+    def load_file(self, path: str, digest: str = "") -> Ran | None:
+        """Load an instance file under its content's hash, or where that is '' under its path.
+
+        Returns:
+            What to answer where that fails, else None.
+        """
         try:
-            self.load(path, read_instance(Path(path)))
+            self.load(digest or path, read_instance(Path(path), digest))
         except Exception as error:  # the instance is the harness's, not the statement's
             return Ran(RunOutcome.UNSCORED, error=f"instance cannot be loaded: {error}")
         return None
 
-    def run(self, path: str, sql: str) -> Ran:
-        """Run one DuckDB statement on an instance file, loading it first if need be. Never raises for the statement.
+    def run(self, key: str, sql: str) -> Ran:
+        """Run one DuckDB statement on an instance. Never raises for the statement.
 
         Args:
-            path: Instance file.
+            key: What the instance was loaded under; if it was not yet, the path of its file.
             sql: Text that came out of the gate.
         """
-        if path not in self._cursors and (failure := self.load_file(path)) is not None:
+        if key not in self._cursors and (failure := self.load_file(key)) is not None:
             return failure
-        self._cursors.move_to_end(path)
-        cursor = self._cursors[path][0]
+        self._cursors.move_to_end(key)
+        cursor = self._cursors[key][0]
         try:
             statements = cursor.extract_statements(sql)
             if len(statements) != 1 or statements[0].type != self._errors.StatementType.SELECT:
@@ -202,7 +207,7 @@ class Engine:
             with self._lock:
                 self._running = (cursor, time.process_time())
             try:
-                cursor.execute(sql)
+                cursor.execute(statements[0])  # what was looked at is what runs, and it is parsed once
                 raw = cursor.fetchmany(self._limits.rows + 1)
             finally:
                 with self._lock:
@@ -215,7 +220,9 @@ class Engine:
             if missing:
                 return Ran(RunOutcome.UNSCORED, error=f"{NOT_EMULATED}: {text}")
             return Ran(RunOutcome.FAILED, error=text)
-        except (self._errors.Error, MemoryError, UnicodeError, OverflowError, ValueError) as error:
+        except (self._errors.OutOfMemoryException, MemoryError):
+            return Ran(RunOutcome.FAILED, error=OUT_OF_MEMORY)
+        except (self._errors.Error, UnicodeError, OverflowError, ValueError) as error:
             return Ran(RunOutcome.FAILED, error=str(error).split("\n", 1)[0][:200])
         if len(raw) > self._limits.rows:
             return Ran(RunOutcome.FAILED, error=f"{TOO_MANY_ROWS}, more than {self._limits.rows}")

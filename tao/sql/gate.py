@@ -6,15 +6,17 @@ quarter of what Spark rejects, so a model tuned on "it ran" would drift to SQL t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import Any
 
-from tao.sql.dialect import Family, Fault, clean, surface_fault, tokenize
+from tao.sql.dialect import Family, Fault, clean, databricks, surface_fault, tokenize
 from tao.sql.idioms import idiom_fault
 from tao.sql.instance import Schema
 
 CACHED = 32_768
+CACHED_CHARS = 2_000  # longer texts are seldom seen twice, and many of them would take gigabytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +36,21 @@ def check(response: str, schema: Schema | None = None) -> Accepted | Fault:
     """Judge a response that should be one Databricks query.
 
     Outer white space, a ```` ```sql ```` fence and one last semicolon are taken off first, and nothing else.
-    Answers are cached by text and schema. Never raises for what the response holds.
+    Answers to all but very long texts are cached, by text and schema. Never raises for what the response holds.
 
     Args:
         response: The text as the model wrote it.
         schema: Tables to resolve names against; None skips names and most types.
     """
-    return _check(clean(response), schema)
+    sql = clean(response)
+    return _cached(sql, schema) if len(sql) <= CACHED_CHARS else _check(sql, schema)
 
 
 @lru_cache(maxsize=CACHED)
+def _cached(sql: str, schema: Schema | None) -> Accepted | Fault:
+    return _check(sql, schema)
+
+
 def _check(sql: str, schema: Schema | None) -> Accepted | Fault:
     tree = parse(sql, schema)
     if isinstance(tree, Fault):
@@ -66,7 +73,8 @@ def parse(sql: str, schema: Schema | None = None) -> Any:
     if fault is not None:
         return fault
     try:
-        statements = _source().parser().parse(tokens, sql)
+        _mark_calls(tokens)
+        statements = databricks().parser().parse(tokens, sql)
         if len(statements) != 1 or statements[0] is None:
             return Fault(Family.SYNTAX, "several_statements", "not exactly one statement")
         tree = statements[0]
@@ -97,54 +105,46 @@ def is_ordered(tree: Any) -> bool:
 
 
 def to_duckdb(tree: Any) -> str:
-    """DuckDB's text for a resolved tree."""
-    return str(_emulator().generate(tree, copy=False))
-
-
-def _emulator() -> Any:
+    """DuckDB's text for a resolved tree, without comments. Changes the tree: no time zones are left in it."""
+    from sqlglot import exp
     from sqlglot.errors import ErrorLevel
 
-    return _dialect().generator(unsupported_level=ErrorLevel.IGNORE)  # gaps are known: functions.txt
+    for kind in tree.find_all(exp.DataType):
+        if kind.this in (exp.DType.TIMESTAMPTZ, exp.DType.TIMESTAMPLTZ):  # the session is in UTC: none is needed
+            kind.set("this", exp.DType.TIMESTAMP)
+            kind.set("expressions", None)
+    # What the generator cannot write is known: functions.txt.
+    generator = _duckdb().generator(unsupported_level=ErrorLevel.IGNORE, comments=False)
+    return str(generator.generate(tree, copy=False))
 
 
-@lru_cache(maxsize=1)
-def _source() -> Any:
-    """Databricks with the calls of `tao.sql.calls` kept as they were written."""
+def _mark_calls(tokens: Sequence[Any]) -> None:
+    """Have the parser keep the calls of `tao.sql.calls` as they were written; takes all comments off.
+
+    sqlglot leaves a call alone that has the comment "sqlglot.anonymous" before its closing parenthesis. A subclass
+    of its parser with other functions would be plainer, but where sqlglot is compiled its parsers and generators
+    cannot be subclassed. The comments of the text go first: they must not say this of other calls.
+    """
     from sqlglot import exp
-    from sqlglot.dialects.databricks import Databricks
-    from sqlglot.parsers.databricks import DatabricksParser
+    from sqlglot.tokens import TokenType
 
     from tao.sql.calls import CALLS
 
-    def kept(name: str) -> Any:
-        return lambda args: exp.Anonymous(this=name, expressions=args)
-
-    class Source(Databricks):  # type: ignore[misc]  # sqlglot is untyped here
-        class Parser(DatabricksParser):  # type: ignore[misc]
-            FUNCTIONS: ClassVar[dict[str, Any]] = {
-                **DatabricksParser.FUNCTIONS,
-                **{name.upper(): kept(name) for name in CALLS},
-            }
-
-    return Source()
+    opened: list[bool] = []
+    for before, token in zip((None, *tokens), tokens, strict=False):
+        if token.comments:
+            token.comments = []
+        if token.token_type is TokenType.L_PAREN:
+            opened.append(before is not None and before.text.lower() in CALLS)
+        elif token.token_type is TokenType.R_PAREN and opened.pop():
+            token.comments = [exp.SQLGLOT_ANONYMOUS]
 
 
 @lru_cache(maxsize=1)
-def _dialect() -> Any:
+def _duckdb() -> Any:
     """DuckDB with the null order that the engine is set to (Databricks' own: nulls count as smallest)."""
-    from sqlglot import exp
     from sqlglot.dialects.duckdb import DuckDB
-    from sqlglot.generators.duckdb import DuckDBGenerator
 
-    zoned = (exp.DType.TIMESTAMPTZ, exp.DType.TIMESTAMPLTZ)  # one session time zone, UTC: none is needed
-
-    class Emulator(DuckDB):  # type: ignore[misc]  # sqlglot is untyped here
-        NULL_ORDERING = "nulls_are_small"
-
-        class Generator(DuckDBGenerator):  # type: ignore[misc]
-            TYPE_MAPPING: ClassVar[dict[Any, str]] = {
-                **DuckDBGenerator.TYPE_MAPPING,
-                **dict.fromkeys(zoned, "TIMESTAMP"),
-            }
-
-    return Emulator()
+    dialect = DuckDB()
+    dialect.NULL_ORDERING = "nulls_are_small"
+    return dialect

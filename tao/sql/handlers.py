@@ -337,6 +337,11 @@ def _anonymous(walk: Walker, node: exp.Anonymous, scope: Scope) -> Kind:
     if name not in functions():
         raise refuse("function", f"function {name} not found")
     args = list(node.expressions)
+    if name in CALLS:
+        if any(isinstance(arg, exp.Alias) for arg in args):
+            raise refuse("parse", "syntax error near AS", Family.SYNTAX)
+        if any(isinstance(arg, exp.Distinct) for arg in args):
+            raise refuse("distinct", f"function {name} takes no DISTINCT, it is not an aggregate")
     if name in _CASTING and len(args) == 1:
         cast = exp.Cast(this=args[0].copy(), to=exp.DataType.build(_CASTING[name]))
         node.replace(cast)

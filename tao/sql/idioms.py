@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tao.sql.dialect import Family, Fault
+from tao.sql.dialect import Family, Fault, words_of
 
 _RANKS = {
     "SELECT": 0, "WHERE": 1, "GROUP_BY": 2, "HAVING": 3, "QUALIFY": 4, "ORDER_BY": 5, "LIMIT": 6, "OFFSET": 7,
@@ -109,8 +109,7 @@ _CHECKS: dict[str, _Check] = {
 
 def idiom_fault(sql: str, tokens: Sequence[Any]) -> Fault | None:
     """The first idiom of another dialect that the parser would forgive, or None."""
-    words = [token.text.upper() for token in tokens]
-    kinds = [token.token_type.name for token in tokens]
+    words, kinds = words_of(tokens)
     for i, kind in enumerate(kinds):
         check = _CHECKS.get(kind)
         if check is not None and (fault := check(sql, tokens, words, kinds, i)) is not None:

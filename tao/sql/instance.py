@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from tao.errors import InputError
+from tao.sql.cache import digest_of
 
 TYPES = (
     *("INT", "DOUBLE", "STRING", "DATE", "BOOLEAN", "BIGINT", "SMALLINT", "TINYINT", "FLOAT", "DECIMAL(p,s)"),
@@ -124,16 +125,25 @@ def _no_twins(names: Iterable[str], kind: str, where: str) -> None:
         seen.add(name.lower())
 
 
-def read_instance(path: Path) -> Instance:
+def read_instance(path: Path, digest: str = "") -> Instance:
     """Read an instance file.
 
+    Args:
+        path: The file.
+        digest: Its content's hash (`tao.sql.cache.digest_of`), to be held to; '' for whatever it holds.
+
     Raises:
-        InputError: Missing, not JSON, or not an instance.
+        InputError: Missing, not JSON, not an instance, or not the content that was asked for.
     """
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        content = path.read_bytes()
+        if digest and digest_of(content) != digest:
+            raise InputError("changed while it was being read", str(path), "run again once nothing writes to it")
+        raw = json.loads(content.decode("utf-8"))
     except OSError as error:
         raise InputError(f"cannot be read ({error.strerror})", str(path)) from error
+    except InputError:
+        raise
     except ValueError as error:
         raise InputError(f"not JSON ({error})", str(path)) from error
     return parse_instance(raw, str(path))

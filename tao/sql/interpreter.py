@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +10,7 @@ from pathlib import Path
 from tao.errors import InputError
 from tao.meaning import Outcome, Reading
 from tao.prompts import Prompt
+from tao.sql.cache import Cache
 from tao.sql.dialect import Family, Fault
 from tao.sql.engine import Limits, Ran, RunOutcome
 from tao.sql.gate import check
@@ -19,7 +20,8 @@ from tao.sql.result import combine
 from tao.sql.sandbox import Sandbox
 
 HANDLE = "database"
-_KEPT = 65_536  # meanings kept, by instances and statement
+_KEPT_MB = 32.0  # of results, by instance and statement: some fifty thousand
+_SCHEMAS = 1_024  # kept, by their instance
 
 _OUTCOMES = {
     RunOutcome.FAILED: Outcome.FAILED,
@@ -54,8 +56,8 @@ class SqlInterpreter:
     of them agree. Keys are therefore comparable within one call of `read`, not across calls. Results
     of at most one row always agree.
 
-    Equal statements are run once on the same instances, also across calls (instance files must not
-    change while an interpreter lives); time-outs and failures of the sandbox are tried again.
+    Equal statements are run once on instances of equal content, also across calls (`tao.sql.sandbox` says
+    what is kept); time-outs and failures of the sandbox are tried again.
 
     Args:
         limits: What a statement may use.
@@ -65,9 +67,8 @@ class SqlInterpreter:
     version = "2"
 
     def __init__(self, limits: Limits | None = None) -> None:
-        self._sandbox = Sandbox(limits)
-        self._schemas: dict[str, Schema] = {}
-        self._known: OrderedDict[tuple[tuple[str, ...], str], _Meaning] = OrderedDict()
+        self._sandbox = Sandbox(limits, kept_mb=_KEPT_MB)
+        self._schemas: Cache[str, Schema] = Cache(_SCHEMAS)
 
     def read(self, prompt: Prompt, answers: Sequence[str]) -> list[Reading]:
         """One reading per answer, in order. Never raises for what an answer holds.
@@ -90,26 +91,21 @@ class SqlInterpreter:
 
     def _run(self, paths: Sequence[str], statements: Sequence[str]) -> dict[str, _Meaning]:
         """The meaning of each statement; on the second and later instances only what ran on those before."""
-        place = tuple(paths)
-        known = {sql: self._known[place, sql] for sql in statements if (place, sql) in self._known}
-        ran: dict[str, list[Ran]] = {sql: [] for sql in statements if sql not in known}
+        ran: dict[str, list[Ran]] = {sql: [] for sql in statements}
         pending = list(ran)
         for path in paths:
             for sql, one in zip(pending, self._sandbox.run([(path, sql) for sql in pending], rows=False), strict=True):
                 ran[sql].append(one)
             pending = [sql for sql in pending if ran[sql][-1].outcome in (RunOutcome.OK, RunOutcome.EMPTY)]
-        for sql, outcomes in ran.items():
-            known[sql] = _joint(outcomes)
-            if known[sql].outcome not in (Outcome.TIMEOUT, Outcome.UNSCORED):  # those may end otherwise next time
-                self._known[place, sql] = known[sql]
-        while len(self._known) > _KEPT:
-            self._known.popitem(last=False)
-        return known
+        return {sql: _joint(outcomes) for sql, outcomes in ran.items()}
 
     def _schema(self, path: str) -> Schema:
-        if path not in self._schemas:
-            self._schemas[path] = read_instance(Path(path)).schema
-        return self._schemas[path]
+        digest = self._sandbox.digest(path)
+        schema = self._schemas.get(digest)
+        if schema is None:
+            schema = read_instance(Path(path), digest).schema
+            self._schemas.put(digest, schema)
+        return schema
 
 
 def _refused(fault: Fault) -> _Meaning:

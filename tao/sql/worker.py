@@ -7,6 +7,7 @@ clock. Nothing but JSON crosses the pipes, so a hostile statement has nothing to
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 import os
@@ -16,7 +17,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tao.sql.engine import Engine, Limits, Ran, RunOutcome
+from tao.sql.engine import OUT_OF_MEMORY, Engine, Limits, Ran, RunOutcome
 from tao.sql.result import fingerprint
 
 GRACE_S = 0.5  # processor time between the engine's own interrupt and the kernel's
@@ -77,15 +78,17 @@ def main() -> None:
     os.dup2(2, 1)  # whatever a library prints must not look like a reply
     engine = Engine(limits)
     limit_process(limits)
+    gc.freeze()  # what is here by now stays: no use looking through it for garbage
     replies.write('{"ready": true}\n')
     replies.flush()
     for line in sys.stdin:
         batch = json.loads(line)
-        for path, sql in batch["jobs"]:
-            if not engine.is_loaded(path):
+        for path, digest, sql in batch["jobs"]:
+            key = digest or path
+            if not engine.is_loaded(key):
                 replies.write('{"loading": true}\n')
                 replies.flush()
-                failure = engine.load_file(path)
+                failure = engine.load_file(path, digest)
                 replies.write('{"loading": false}\n')
                 replies.flush()
                 if failure is not None:
@@ -93,9 +96,9 @@ def main() -> None:
                     continue
             limit_statement(limits)
             try:
-                reply = encode(engine.run(path, sql), batch["rows"], limits.result_mb * 2**20)
+                reply = encode(engine.run(key, sql), batch["rows"], limits.result_mb * 2**20)
             except MemoryError:
-                reply = encode(Ran(RunOutcome.FAILED, error="out of memory"), batch["rows"], math.inf)
+                reply = encode(Ran(RunOutcome.FAILED, error=OUT_OF_MEMORY), batch["rows"], math.inf)
             unlimit_statement()
             replies.write(reply + "\n")
             replies.flush()

@@ -25,13 +25,13 @@ What the rule does not decide stays as it is: the gate, the sandbox, gold first 
 from __future__ import annotations
 
 import re
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeGuard
 
 from tao.prompts import Prompt
+from tao.sql.cache import Cache
 from tao.sql.dialect import Family, Fault, clean
 from tao.sql.engine import NOT_EMULATED, TOO_MANY_ROWS, Limits, Ran, RunOutcome
 from tao.sql.gate import check
@@ -49,8 +49,9 @@ _REFUSAL = re.compile(
     r"i (?:do not|don't) (?:know|have)|sorry)\b",
     re.IGNORECASE,
 )
-_KEPT = 65_536  # verdicts on (gold, statement) kept
-
+_VERDICTS = 65_536  # on a gold and a statement, kept
+_GOLD_CELLS = 2_000_000  # of golds' results, kept
+_KEPT_MB = 32.0  # of predictions' results, by database and statement
 
 # Of several golds, the reason of the nearest: the first of these that any of them gives.
 _NEAREST_FIRST = (
@@ -92,10 +93,11 @@ class GoldResult:
 
 @dataclass(frozen=True, slots=True)
 class _Key:
-    """What identifies a gold."""
+    """What identifies a gold: its texts, its databases and the hashes of their content."""
 
     sql: tuple[str, ...]
     databases: tuple[str, ...]
+    digests: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,16 +135,16 @@ class SqlVerifier:
         self._reads_words = policy != "strict"
         self._limits = Limits(cpu_s=cpu_s, rows=rows)
         self._gold_box = Sandbox(self._limits)
-        self._box = Sandbox(self._limits)
-        self._golds: dict[_Key, _Gold | str] = {}
-        self._verdicts: OrderedDict[tuple[_Key, str, str, str], tuple[Status, str]] = OrderedDict()
+        self._box = Sandbox(self._limits, kept_mb=_KEPT_MB)
+        self._golds: Cache[_Key, _Gold | str] = Cache(_GOLD_CELLS)
+        self._verdicts: Cache[tuple[_Key, str, str, str], tuple[Status, str]] = Cache(_VERDICTS)
 
     def grade(self, prompt: Prompt, gold: Any, response: str, finish_reason: str) -> Verdict:
         """Judge one response. Never raises for what a response holds."""
         extracted = clean(response)
         if finish_reason == "length":
             return failed(Status.TRUNCATED, extracted, "length")
-        key = _gold_key(gold)
+        key = self._key(gold)
         known = self._gold(key)
         if key is None or isinstance(known, str):
             return failed(Status.VERIFIER_ERROR, extracted, known if isinstance(known, str) else "gold_malformed")
@@ -159,9 +161,7 @@ class SqlVerifier:
             ran = self._box.run([(result.path, checked.duckdb) for result in known.results[0]])
             judged = _judge(known, ran, self._policy, statement, words)
             if judged[0] in (Status.CORRECT, Status.WRONG):  # others may end otherwise next time
-                self._verdicts[memo] = judged
-            if len(self._verdicts) > _KEPT:
-                self._verdicts.popitem(last=False)
+                self._verdicts.put(memo, judged)
         status, reason = judged
         return correct(extracted, reason) if status is Status.CORRECT else failed(status, extracted, reason)
 
@@ -172,18 +172,27 @@ class SqlVerifier:
 
     def gold_results(self, gold: Any) -> tuple[GoldResult, ...] | str:
         """What a gold (the first, if there are several) returns on each of its databases, or why it cannot be used."""
-        known = self._gold(_gold_key(gold))
+        known = self._gold(self._key(gold))
         return known if isinstance(known, str) else known.results[0]
 
     def _gold(self, key: _Key | None) -> _Gold | str:
         if key is None:
             return "gold_malformed"
-        if key not in self._golds:
+        known = self._golds.get(key)
+        if known is None:
             try:
-                self._golds[key] = self._run_gold(key)
+                known = self._run_gold(key)
             except _GoldFault as fault:
-                self._golds[key] = str(fault)
-        return self._golds[key]
+                known = str(fault)
+            self._golds.put(key, known, _weight(known))
+        return known
+
+    def _key(self, gold: Any) -> _Key | None:
+        """The gold's identity as its databases are now; None where it is malformed."""
+        key = _gold_key(gold)
+        if key is None:
+            return None
+        return replace(key, digests=tuple(self._box.digest(str(self._data / path)) for path in key.databases))
 
     def _run_gold(self, key: _Key) -> _Gold:
         paths = [str(self._data / database) for database in key.databases]
@@ -210,6 +219,13 @@ class SqlVerifier:
             wide = more.rows if more.outcome in _RETURNED else None
         rows, order = gold_order(statement, ran.rows, wide)
         return GoldResult(path, rows, ran.names[: ran.width - statement.appended], order)
+
+
+def _weight(gold: _Gold | str) -> int:
+    """Cells of a gold's results."""
+    if isinstance(gold, str):
+        return 1
+    return 1 + sum(len(one.rows) * max(1, one.width) for results in gold.results for one in results)
 
 
 _RETURNED = (RunOutcome.OK, RunOutcome.EMPTY)

@@ -77,20 +77,18 @@ class Ported:
 
 def render(root: Any) -> str:
     """Databricks text on one line, with ``x NOT IN (...)`` as people write it."""
-
-    def negation(generator: Any, node: Any) -> str:
+    dialect = Databricks()
+    root = root.copy()
+    negations = [node for node in root.find_all(exp.Not) if isinstance(node.this.unnest(), exp.In)]
+    for node in reversed(negations):  # inner ones first: the text of an outer one holds them
         inner = node.this.unnest()
-        if isinstance(inner, exp.In):
-            text = generator.sql(inner)
-            subject = generator.sql(inner, "this")
-            if text.startswith(f"{subject} IN "):
-                return f"{subject} NOT IN {text[len(subject) + 4 :]}"
-        return f"NOT {generator.sql(node, 'this')}"
-
-    class Writer(Databricks.Generator):  # type: ignore[misc]
-        TRANSFORMS = {**Databricks.Generator.TRANSFORMS, exp.Not: negation}  # noqa: RUF012
-
-    return str(Writer(dialect=Databricks()).generate(root))
+        subject, whole = dialect.generate(inner.this), dialect.generate(inner)
+        if whole.startswith(f"{subject} IN "):
+            text = exp.Var(this=f"{subject} NOT IN {whole[len(subject) + 4 :]}")
+            if node is root:
+                return str(text.name)
+            node.replace(text)
+    return str(dialect.generate(root, copy=False))
 
 
 def parse(sql: str, read: str) -> Any:
