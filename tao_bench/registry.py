@@ -132,6 +132,7 @@ INTERPRETERS = {
     "number": "tao.answers.interpreter:NumberInterpreter",
     "filing": "tao.answers.filing_interpreter:FilingInterpreter",
     "text": "tao.answers.text:TextInterpreter",
+    "prose": "tao.answers.prose:ProseInterpreter",
     "choice": "tao.answers.choice:ChoiceInterpreter",
     "json": "tao.answers.record:JsonInterpreter",
 }
