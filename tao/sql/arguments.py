@@ -35,15 +35,19 @@ _DATE_FIRST = (
 ARGUMENTS: dict[type[exp.Expr], dict[str, str]] = {
     **{key: {"this": "number"} for key in _NUMBER_FIRST},
     **{key: {"this": "date"} for key in _DATE_FIRST},
-    **{key: {"this": "time"} for key in (exp.Hour, exp.Minute, exp.Second, exp.UnixMicros, exp.UnixMillis)},
+    **{key: {"this": "time"} for key in (exp.Hour, exp.Minute, exp.Second)},
+    **{key: {"this": "time"} for key in (exp.UnixSeconds, exp.UnixMicros, exp.UnixMillis)},
     **{key: {"this": "number", "expression": "number"} for key in (exp.Pow, exp.Atan2, exp.Log)},
     exp.Extract: {"expression": "time"},
     exp.TimestampAdd: {"this": "time"},
 }
+UNCAST = {exp.UnixSeconds: "TIMESTAMP", exp.UnixMicros: "TIMESTAMP", exp.UnixMillis: "TIMESTAMP", exp.UnixDate: "DATE"}
+"""Functions whose argument Databricks does not cast, not even from text: node type to the kind it must have."""
 RESULTS: dict[type[exp.Expr], Kind] = {
     **dict.fromkeys((exp.Count, exp.CountIf, exp.Length, exp.Year, exp.Month, exp.Day, exp.Quarter, exp.Hour), "INT"),
     **dict.fromkeys((exp.DayOfWeek, exp.DayOfMonth, exp.DayOfYear, exp.Extract, exp.DateDiff, exp.TsOrDsDiff), "INT"),
     **dict.fromkeys((exp.WeekOfYear, exp.Minute, exp.Second, exp.UnixDate, exp.Levenshtein, exp.Factorial), "INT"),
+    **dict.fromkeys((exp.UnixSeconds, exp.UnixMicros, exp.UnixMillis), "INT"),
     **dict.fromkeys((exp.RowNumber, exp.Rank, exp.DenseRank, exp.Ntile, exp.IntDiv, exp.StrPosition, exp.Floor), "INT"),
     **dict.fromkeys((exp.Ceil, exp.Ascii, exp.RegexpCount, exp.ArraySize, exp.ApproxDistinct), "INT"),
     **dict.fromkeys((exp.Div, exp.Avg, exp.Stddev, exp.Variance, exp.Sqrt, exp.Median, exp.Pow, exp.Ln), "DOUBLE"),
@@ -151,7 +155,7 @@ def cast_arguments(node: exp.Expr, kinds: dict[str, Kind]) -> None:
                 argument.replace(exp.cast(argument.copy(), "DOUBLE"))
             elif kind not in NUMERIC:
                 raise refuse("type_mismatch", f"function {node.sql_name().lower()} takes numbers, not {kind}")
-        elif kind not in ("STRING", *DATES):
+        elif kind not in ("STRING", *DATES) or UNCAST.get(type(node), kind) != kind:
             raise refuse("type_mismatch", f"function {node.sql_name().lower()} takes dates, not {kind}")
         elif kind == "STRING":
             argument.replace(as_date(argument, kind) if want == "date" else as_time(argument, kind))
