@@ -110,7 +110,7 @@ def test_a_database_that_changes_while_it_is_read_is_no_evidence(
 @pytest.mark.parametrize(
     ("sql", "outcome"),
     [
-        ("SELECT COUNT(*) FROM RANGE(1000000000) x, RANGE(1000000000) y WHERE x.range * y.range = 7", "timeout"),
+        ("SELECT COUNT(*) FROM RANGE(200000) x, RANGE(200000) y WHERE x.range * y.range = 7", "timeout"),
         ("SELECT RANDOM() FROM t", "ok"),
         ("SELECT CURRENT_TIMESTAMP", "ok"),
         ("SELECT * FROM nowhere.t", "failed"),

@@ -50,7 +50,8 @@ def test_any_text_is_read_and_judged(text: str) -> None:
 
 
 SPANS = st.text('abc defg;[]",0123456789.%$-', min_size=1, max_size=20).filter(
-    lambda text: text.strip(" .*`\"';,[]-$%")
+    # a currency sign behind a number is no way to print one
+    lambda text: text.strip(" .*`\"';,[]-$%") and "$" not in text.lstrip(" -$")
 )
 
 
