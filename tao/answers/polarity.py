@@ -26,13 +26,15 @@ _NEGATION = re.compile(
 )
 _UP = re.compile(
     r"\b(?:increas\w+|improv\w+|gr[eo]w(?:n|s|ing)?|rise[sn]?|rising|rose|higher|up|expand\w*|positive\w*|healthy|strong\w*|"
-    r"gain\w*|accelerat\w+|better|above|exceed\w*|raised?|adequate\w*|sufficient\w*|good|outperform\w*|favou?rabl\w+)\b",
+    r"gain\w*|accelerat\w+|better|above|exceed\w*|raised?|adequate\w*|sufficient\w*|good|outperform\w*|favou?rabl\w+|"
+    r"climb\w*|widen\w*|advanc(?:ed?|es)|jump\w*|surg(?:ed?|es|ing)|soar\w*|rebound\w*)\b",
     re.IGNORECASE,
 )
 _DOWN = re.compile(
     r"\b(?:decreas\w+|declin\w+|fell|fall\w*|drop\w*|lower\w*|down|reduc\w+|shr[aiu]nk\w*|negative\w*|unhealthy|weak\w*|"
     r"worse\w*|deteriorat\w+|decelerat\w+|below|contract(?:ed|ion|ing)|loss|poor\w*|deficit|slow\w*|insufficient\w*|"
-    r"inadequate\w*|struggl\w+|underperform\w*|unfavou?rabl\w+|challeng\w+)\b",
+    r"inadequate\w*|struggl\w+|underperform\w*|unfavou?rabl\w+|challeng\w+|"
+    r"slip(?:s|ped|ping)?|slid(?:e|es|ing)?|narrow(?:s|ed|ing)?|dip(?:s|ped)?|plung\w+|plummet\w*|tumbl\w+|erod\w+)\b",
     re.IGNORECASE,
 )
 _CLAUSE = re.compile(r"[,;:.]|\b(?:but|however|while|whereas|although)\b", re.IGNORECASE)
