@@ -8,7 +8,7 @@ from typing import Literal
 Polarity = Literal["yes", "no", ""]
 
 _SAY = (
-    r"(?P<say>(?i:yes|yeah)\b(?!\s(?:and|or)\sno\b)|"
+    r"(?P<say>(?i:yes|yeah)\b(?!\s(?:and|or)\sno\b)|(?i:true|false|correct|incorrect|indeed)\b(?=\W*$|[.,;!])|"
     r"(?i:no|nope)\b(?=\s*[,.;:!-]|\s*$|\s(?:it|the|they|this|there|that)\b|\s[A-Z]))"  # "No debt is" says none
 )
 _EXPLICIT = re.compile(
@@ -20,6 +20,7 @@ _ANSWER_IS = re.compile(
     r"\b(?:therefore|thus|so|hence|overall|in\ssummary|in\sconclusion),?\s\W{0,3})"
     r"(?P<say>(?i:yes|no)\b)(?=\W*$|[,.;:!])"
 )
+_NO = frozenset(("no", "nope", "false", "incorrect"))
 _NEGATION = re.compile(
     r"\b(?:not(?!\sonly\b|\snecessarily\b)|(?<!yes\sand\s)no(?!\sdoubt\b)|never|none|neither|nor|cannot|fail(?:s|ed)?\sto|unlikely)\b|n't\b",
     re.IGNORECASE,
@@ -59,7 +60,7 @@ def explicit(text: str) -> Polarity:
     """Yes or no, where an answer opens with it or announces it."""
     match = _EXPLICIT.match(text)
     if match:
-        return "no" if match["say"].lower() in ("no", "nope") else "yes"
+        return "no" if match["say"].lower() in _NO else "yes"
     found: Polarity = ""
     for match in _ANSWER_IS.finditer(text):
         found = "no" if match["say"].lower() == "no" else "yes"

@@ -145,11 +145,15 @@ def _option(parts: Sequence[str], order: Sequence[int], gold: TextGold, words: i
 def answer_polarity(
     parts: Sequence[str], order: Sequence[int], gold: TextGold, thresholds: Thresholds = DEFAULT
 ) -> Polarity:
-    """Yes or no as an answer says it, else as the sentence closest to the question implies it; '' for neither."""
-    for index in sorted(order):
-        if say := explicit(parts[index]):
-            return say
-    best, overlap = -1, thresholds.on_topic
+    """Yes or no as an answer says it, else as the sentence closest to the question implies it; '' for neither or both.
+
+    A single short sentence need share only a word with the question.
+    """
+    said = {say for index in order if (say := explicit(parts[index]))}
+    if said:
+        return said.pop() if len(said) == 1 else ""
+    alone = len(parts) == 1 and len(parts[0].split()) <= _SHORT
+    best, overlap = -1, 0.0 if alone else thresholds.on_topic
     for index in order:
         if _INTENT.match(parts[index]):
             continue
