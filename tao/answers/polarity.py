@@ -12,7 +12,7 @@ _SAY = (
     r"(?i:no|nope)\b(?=\s*[,.;:!-]|\s*$|\s(?:it|the|they|this|there|that)\b|\s[A-Z]))"  # "No debt is" says none
 )
 _EXPLICIT = re.compile(
-    r"^\W{0,4}(?i:sure[!,.]?\s|certainly[!,.]?\s|(?:based\son|according\sto)[^,.]{0,160},\s|"
+    r"^\W{0,4}(?i:sure[!,.]?\s|certainly[!,.]?\s|(?:actually|well|wait)[!,.]?\s|(?:based\son|according\sto)[^,.]{0,160},\s|"
     rf"(?:the|final|short)?\s?answer\s?(?:is|:)?\s?)?\W{{0,4}}{_SAY}"
 )
 _ANSWER_IS = re.compile(
