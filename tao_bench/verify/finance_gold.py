@@ -26,9 +26,11 @@ _ASKS_NUMBER = re.compile(
 )
 _LIST = re.compile(
     r"\b(?:among|between|of)\s+(?P<items>[^?.:;]{3,160}?)\s*,?\s+(?:and|or)\s+(?P<last>[\w&' -]{2,40}?)"
-    r"(?=,|\?|\sactivities|\ssegments|$)",
+    r"(?=,|\?|\sactivities|\ssegments|$|\s(?:is|are|was|were|has|had|did|does|grew|fell|rose|made|saw|brought|contributed|"
+    r"generated|earned|used|showed|posted|declined|increased|decreased)\b)",
     re.IGNORECASE,
 )
+_AMONG = re.compile(r"\b(?:among|between)\s", re.IGNORECASE)
 _EITHER = re.compile(r"\b(?P<one>[a-z]{4,})\sor\s(?P<two>[a-z]{4,})\b", re.IGNORECASE)
 _CHANGE = re.compile(
     r"(?:\bby|\b(?:declin|decreas|increas|drop|growth|ris|fall|chang)\w*\sof)\s"
@@ -96,7 +98,7 @@ def recall(words: Iterable[str], found: Set[str]) -> float:
 def options_of(question: str) -> tuple[Option, ...]:
     """The answers a question offers: ``among A, B and C``, or two opposites (``increase or decrease``)."""
     if match := _LIST.search(question):
-        texts = [*match["items"].split(","), match["last"]]
+        texts = [*_AMONG.split(match["items"])[-1].split(","), match["last"]]
         if len(texts) > 2:
             return _named(texts)
     if match := _EITHER.search(question):
