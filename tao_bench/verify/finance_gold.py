@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
@@ -87,12 +88,9 @@ class TextGold:
 
 def recall(words: Iterable[str], found: Set[str]) -> float:
     """Share of the words' weight that is among those found; 0 for no words."""
-    total = hit = 0.0
-    for word in words:
-        worth = weight(word)
-        total += worth
-        hit += worth if word in found else 0.0
-    return hit / total if total else 0.0
+    worth = {word: weight(word) for word in words}
+    total = math.fsum(worth.values())  # exact: the order of a set, which changes from process to process, must not show
+    return math.fsum(value for word, value in worth.items() if word in found) / total if total else 0.0
 
 
 def options_of(question: str) -> tuple[Option, ...]:
