@@ -11,8 +11,6 @@ from tao.errors import InputError
 from tao_bench.stats import MAX_MISSING
 from tao_bench.verify.verdict import Status
 
-NAMED = 5
-
 
 def run_agreement(options: argparse.Namespace) -> int:
     """Judge labelled answers, print the report, write what was asked for.
@@ -27,7 +25,7 @@ def run_agreement(options: argparse.Namespace) -> int:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from tao_bench.agreement import disputed_ids, judge_labelled, report, write_disagreements
-    from tao_bench.grade import labelled_prompts
+    from tao_bench.grade import dropped_lines, labelled_prompts
     from tao_bench.registry import load_task
 
     for path in (options.out, options.disagreements):
@@ -60,9 +58,7 @@ def run_agreement(options: argparse.Namespace) -> int:
     if errors:
         print(f"\n{len(errors)} verifier errors, the first at {errors[0].answer.where}: {_why(errors[0].verdict)}")
     if dropped:
-        more = len(dropped) - NAMED
-        print(f"\n{len(dropped)} rows were not used:")
-        print("\n".join([f"  {line}" for line in dropped[:NAMED]] + ([f"  and {more} more"] if more > 0 else [])))
+        print("\n" + "\n".join(dropped_lines(dropped, "were not used")))
     if options.out is not None:
         _write(options.out, text)
         print(f"\nreport: {options.out}")

@@ -7,9 +7,10 @@ but `_reader`, which takes a query out of prose and ports it to the Databricks d
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -23,12 +24,14 @@ from tao_bench.verify.verdict import Status, Verdict, failed
 if TYPE_CHECKING:
     from tao_bench.registry import Task
 
-NAMED = 5
-"""Dropped rows and missing items that are named; the rest is counted."""
+NAMED = 10
+"""Dropped rows that are given with their reason; of the others the line is."""
+_WHERE = re.compile(r"(?P<file>.*?):(?P<line>\d+): ")
 WITH_POLICY = ("sql", "tatqa", "finqa")
 """Verifiers that can judge by the published rule instead of ours."""
 MAX_ANSWER_CHARS = 1_000_000
 """A longer answer is not judged: no model's answer is a book, and no verifier promises to read one in time."""
+_JSON_TYPES = {type(None): "null", bool: "true or false", list: "a list", dict: "an object"}
 ANSWER_FIELDS = ("answer", "model_answer")
 Reader = Callable[[Any, str], str]
 """(gold, answer as given) to the response that the verifier judges."""
@@ -128,7 +131,7 @@ def _problem(row: Any, id_field: str) -> str:
         return "no answer"
     answer = row[field]
     if not isinstance(answer, str | int | float) or isinstance(answer, bool):
-        return f"the answer is not text but {type(answer).__name__}"
+        return f"the answer is not text but {_JSON_TYPES[type(answer)]}"
     if isinstance(answer, str) and len(answer) > MAX_ANSWER_CHARS:
         return f"the answer has {len(answer):,} characters, more than {MAX_ANSWER_CHARS:,}"
     return ""
@@ -196,6 +199,41 @@ def labelled_prompts(task: Task, splits: Sequence[Split] = LABELLED_SPLITS) -> d
     return found
 
 
+def unlabelled(name: str, pool: Set[str], splits: Sequence[Split]) -> str:
+    """Why an answer to an id without a label in these splits cannot be judged."""
+    if name in pool:
+        return f"{name} belongs to the pool, whose prompts have no labels"
+    return f"no item of {', '.join(splits)} has the id {name}"
+
+
+def dropped_lines(dropped: Sequence[str], what: str) -> list[str]:
+    """Every row that was left out: a count, the first `NAMED` with their reason, the lines of the others by file.
+
+    Args:
+        dropped: ``FILE:LINE: reason`` each.
+        what: What became of them (``were not judged``).
+    """
+    if not dropped:
+        return []
+    rest: dict[str, list[int]] = {}
+    for row in dropped[NAMED:]:
+        if match := _WHERE.match(row):
+            rest.setdefault(match["file"], []).append(int(match["line"]))
+    lines = [f"{len(dropped)} rows {what}:", *(f"  {row}" for row in dropped[:NAMED])]
+    return lines + [f"  also {file}: lines {_ranges(sorted(numbers))}" for file, numbers in rest.items()]
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    """Line numbers in short: ``3, 7-9``."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][1] + 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    return ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)
+
+
 def grade_answers(
     task: Task,
     answers: Iterator[Answer],
@@ -219,11 +257,12 @@ def grade_answers(
     """
     read = _reader(task, dialect)
     known = labelled_prompts(task, splits)
+    pool = {prompt.id for prompt in task.pool()}
     verifier = task.verifier()
     try:
         for answer in answers:
             if answer.id not in known:
-                tally.dropped.append(f"{answer.where}: no item of {', '.join(splits)} has the id {answer.id}")
+                tally.dropped.append(f"{answer.where}: {unlabelled(answer.id, pool, splits)}")
                 continue
             prompt, label = known[answer.id]
             try:
@@ -259,10 +298,7 @@ def summary(tally: Tally, items: int) -> str:
     for status, count in tally.statuses.most_common():
         parts = [f"{n} {reason}" for (s, reason), n in tally.reasons.most_common() if s == status]
         lines.append(f"  {count:>6} {status}: {', '.join(parts)}")
-    if tally.dropped:
-        more = len(tally.dropped) - NAMED
-        lines.append(f"{len(tally.dropped)} rows were not judged:")
-        lines += [f"  {line}" for line in tally.dropped[:NAMED]] + ([f"  and {more} more"] if more > 0 else [])
+    lines += dropped_lines(tally.dropped, "were not judged")
     return "\n".join(lines)
 
 

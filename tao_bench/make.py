@@ -31,17 +31,22 @@ def settings(given: Sequence[str], known: Sequence[str]) -> dict[str, Any]:
         known: Settings the generator takes.
 
     Raises:
-        InputError: No ``=``, or a setting the generator does not take.
+        InputError: No ``=``, a setting the generator does not take, or a value that is no YAML.
     """
     found: dict[str, Any] = {}
     for text in given:
         key, separator, value = text.partition("=")
+        takes = f"it takes {', '.join(known)}" if known else "it takes none"
+        if not separator and key in known:
+            raise InputError("no value", f"--set {text}", f"write --set {key}=VALUE")
         if not separator or key not in known:
-            takes = f"it takes {', '.join(known)}" if known else "it takes none"
             raise InputError(
                 f"no setting {key!r}{suggest(key, list(known))}", f"--set {text}", f"{takes}; --set KEY=VALUE"
             )
-        found[key] = yaml.safe_load(value)
+        try:
+            found[key] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise InputError(f"{value!r} is no YAML value", f"--set {text}", "put it in quotes") from error
     return found
 
 

@@ -168,6 +168,21 @@ def test_numbers_are_read_as_text_and_null_and_ten_megabytes_are_named(
     said = capsys.readouterr().out
     assert code == 1
     assert [row["id"] for row in rows] == [ids[0]]
-    assert f"{answers}:2: the answer is not text but NoneType" in said
+    assert f"{answers}:2: the answer is not text but null" in said
     assert f"{answers}:3: the answer has 10,000,000 characters, more than 1,000,000" in said
-    assert f"{answers}:4: the answer is not text but bool" in said
+    assert f"{answers}:4: the answer is not text but true or false" in said
+
+
+def test_every_row_left_out_is_named_by_its_line_and_the_pool_by_its_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    task = write_task(tmp_path / "tiny")
+    unlabelled = json.loads((task / "pool.jsonl").read_text().splitlines()[0])["id"]
+    answers = tmp_path / "answers.jsonl"
+    write_jsonl(answers, [{"id": unlabelled, "answer": "1"}, *({"id": f"x{n}", "answer": "1"} for n in range(14))])
+    code, _ = grade(task, answers)
+    said = capsys.readouterr().out
+    assert code == 1
+    assert f"{answers}:1: {unlabelled} belongs to the pool, whose prompts have no labels" in said
+    assert f"{answers}:10: no item of" in said and f"{answers}:11: " not in said
+    assert f"also {answers}: lines 11-15" in said

@@ -35,8 +35,11 @@ def test_a_larger_copy_is_a_task_of_its_own(tasks: Path, tmp_path: Path, capsys:
 
 def test_values_are_scalars_and_names_are_known() -> None:
     assert settings(["n=7200", "tag=a=b"], ["n", "tag"]) == {"n": 7200, "tag": "a=b"}
-    for bad in ("m=1", "n", "seed=3", "fold=1"):
-        with pytest.raises(InputError, match="no setting"):
+    for bad, what in (
+        ("m=1", "no setting"), ("seed=3", "no setting"), ("fold=1", "no setting"), ("n", "no value"),
+        ("n=[", "no YAML"),
+    ):  # fmt: skip
+        with pytest.raises(InputError, match=what):
             settings([bad], ["n", "tag"])
 
 

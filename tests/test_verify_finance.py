@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from tao.errors import InputError
 from tao.prompts import Message, Prompt
 from tao_bench.verify.finance import FinanceVerifier, gold_kind, read_finance_gold
+from tao_bench.verify.finance_gold import recall
 from tao_bench.verify.finance_number import is_numeric, printed_tolerance
 from tao_bench.verify.verdict import Status, Verdict
 
@@ -62,6 +63,13 @@ def test_a_percentage_is_the_same_with_sign_without_and_as_a_fraction(value: Dec
     assert {grade(asked, gold, form).status for form in forms} == {Status.CORRECT}
     assert grade(asked, gold, f"-{value}%").reason == "sign"
     assert grade(asked, gold, f"${value}").reason == "unit"
+
+
+@QUICK
+@given(st.permutations("quick ratio liquidity profile segment organic growth freight tariff reinsurance hedge".split()))
+def test_the_share_of_words_does_not_hang_on_their_order(words: list[str]) -> None:
+    found = {"ratio", "segment", "freight", "hedge"}
+    assert recall(words, found) == recall(sorted(words), found)
 
 
 @QUICK

@@ -25,7 +25,7 @@ _CUES = frozenset(
 _LETTERS = re.compile(r"[a-z]+")
 _MARKS = tuple("*_`#>\\")
 _MARKUP = re.compile(r"[*_`#>]{1,3}|\\[\[\]()]|\\(?:text|boxed|frac|approx|times)")
-_DIGIT_RUN = re.compile(r"\d[\d,.]*")
+_FIGURE = re.compile(r"(?!(?:19|20)\d\d(?![\d,]|\.\d))(?<![\d,.])\d[\d,.]*")
 _WORD = re.compile(r"[A-Za-z]{2,}")
 _ENDS = frozenset(".!?:;,)]\"'")
 _ITEM = re.compile(r"\s*(?:[-*•+]|\(?\w{1,3}[.)])\s")
@@ -40,7 +40,8 @@ _LISTED = 4
 _QUESTION = re.compile(r"[?]\W*$")
 _VERB = re.compile(
     r"\b(?:is|are|was|were|be|been|has|have|had|do|does|did|can|could|will|would|may|shows?|"
-    r"increas\w+|decreas\w+|declin\w+|gr[eo]w\w*|drove|driven|equals?|amount\w*|report\w*|provid\w*|paid|pays?)\b",
+    r"increas\w+|decreas\w+|declin\w+|gr[eo]w\w*|drove|driven|equals?|amount\w*|report\w*|provid\w*|paid|pays?|"
+    r"spent|spends?|invested|earned|recorded|generated|rose|fell|stood|came|went|total(?:l?ed|s)|compared|versus|vs)\b",
     re.IGNORECASE,
 )
 
@@ -56,10 +57,10 @@ def clean(text: str) -> str:
 
 
 def is_table_row(line: str) -> bool:
-    """Whether a line is a row of figures: three or more of them, no verb and no equation to make it a statement."""
+    """Whether a line is a row of figures: three or more beside years, no verb and no equation to state anything."""
     if "=" in line or "/" in line:
         return False
-    numbers = len(_DIGIT_RUN.findall(line))
+    numbers = len(_FIGURE.findall(line))
     if numbers < 3:
         return False
     return len(_WORD.findall(line)) <= 3 * numbers and _VERB.search(line) is None

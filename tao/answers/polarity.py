@@ -8,11 +8,11 @@ from typing import Literal
 Polarity = Literal["yes", "no", ""]
 
 _SAY = (
-    r"(?P<say>(?i:yes|yeah)\b(?!\s(?:and|or)\sno\b)|"
+    r"(?P<say>(?i:yes|yeah)\b(?!\s(?:and|or)\sno\b)|(?i:true|false|correct|incorrect|indeed)\b(?=\W*$|[.,;!])|"
     r"(?i:no|nope)\b(?=\s*[,.;:!-]|\s*$|\s(?:it|the|they|this|there|that)\b|\s[A-Z]))"  # "No debt is" says none
 )
 _EXPLICIT = re.compile(
-    r"^\W{0,4}(?i:sure[!,.]?\s|certainly[!,.]?\s|(?:based\son|according\sto)[^,.]{0,160},\s|"
+    r"^\W{0,4}(?i:sure[!,.]?\s|certainly[!,.]?\s|(?:actually|well|wait)[!,.]?\s|(?:based\son|according\sto)[^,.]{0,160},\s|"
     rf"(?:the|final|short)?\s?answer\s?(?:is|:)?\s?)?\W{{0,4}}{_SAY}"
 )
 _ANSWER_IS = re.compile(
@@ -20,19 +20,22 @@ _ANSWER_IS = re.compile(
     r"\b(?:therefore|thus|so|hence|overall|in\ssummary|in\sconclusion),?\s\W{0,3})"
     r"(?P<say>(?i:yes|no)\b)(?=\W*$|[,.;:!])"
 )
+_NO = frozenset(("no", "nope", "false", "incorrect"))
 _NEGATION = re.compile(
     r"\b(?:not(?!\sonly\b|\snecessarily\b)|(?<!yes\sand\s)no(?!\sdoubt\b)|never|none|neither|nor|cannot|fail(?:s|ed)?\sto|unlikely)\b|n't\b",
     re.IGNORECASE,
 )
 _UP = re.compile(
     r"\b(?:increas\w+|improv\w+|gr[eo]w(?:n|s|ing)?|rise[sn]?|rising|rose|higher|up|expand\w*|positive\w*|healthy|strong\w*|"
-    r"gain\w*|accelerat\w+|better|above|exceed\w*|raised?|adequate\w*|sufficient\w*|good|outperform\w*|favou?rabl\w+)\b",
+    r"gain\w*|accelerat\w+|better|above|exceed\w*|raised?|adequate\w*|sufficient\w*|good|outperform\w*|favou?rabl\w+|"
+    r"climb\w*|widen\w*|advanc(?:ed?|es)|jump\w*|surg(?:ed?|es|ing)|soar\w*|rebound\w*)\b",
     re.IGNORECASE,
 )
 _DOWN = re.compile(
     r"\b(?:decreas\w+|declin\w+|fell|fall\w*|drop\w*|lower\w*|down|reduc\w+|shr[aiu]nk\w*|negative\w*|unhealthy|weak\w*|"
     r"worse\w*|deteriorat\w+|decelerat\w+|below|contract(?:ed|ion|ing)|loss|poor\w*|deficit|slow\w*|insufficient\w*|"
-    r"inadequate\w*|struggl\w+|underperform\w*|unfavou?rabl\w+|challeng\w+)\b",
+    r"inadequate\w*|struggl\w+|underperform\w*|unfavou?rabl\w+|challeng\w+|"
+    r"slip(?:s|ped|ping)?|slid(?:e|es|ing)?|narrow(?:s|ed|ing)?|dip(?:s|ped)?|plung\w+|plummet\w*|tumbl\w+|erod\w+)\b",
     re.IGNORECASE,
 )
 _CLAUSE = re.compile(r"[,;:.]|\b(?:but|however|while|whereas|although)\b", re.IGNORECASE)
@@ -57,7 +60,7 @@ def explicit(text: str) -> Polarity:
     """Yes or no, where an answer opens with it or announces it."""
     match = _EXPLICIT.match(text)
     if match:
-        return "no" if match["say"].lower() in ("no", "nope") else "yes"
+        return "no" if match["say"].lower() in _NO else "yes"
     found: Polarity = ""
     for match in _ANSWER_IS.finditer(text):
         found = "no" if match["say"].lower() == "no" else "yes"

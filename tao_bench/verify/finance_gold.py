@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
@@ -26,9 +27,11 @@ _ASKS_NUMBER = re.compile(
 )
 _LIST = re.compile(
     r"\b(?:among|between|of)\s+(?P<items>[^?.:;]{3,160}?)\s*,?\s+(?:and|or)\s+(?P<last>[\w&' -]{2,40}?)"
-    r"(?=,|\?|\sactivities|\ssegments|$)",
+    r"(?=,|\?|\sactivities|\ssegments|$|\s(?:is|are|was|were|has|had|did|does|grew|fell|rose|made|saw|brought|contributed|"
+    r"generated|earned|used|showed|posted|declined|increased|decreased)\b)",
     re.IGNORECASE,
 )
+_AMONG = re.compile(r"\b(?:among|between)\s", re.IGNORECASE)
 _EITHER = re.compile(r"\b(?P<one>[a-z]{4,})\sor\s(?P<two>[a-z]{4,})\b", re.IGNORECASE)
 _CHANGE = re.compile(
     r"(?:\bby|\b(?:declin|decreas|increas|drop|growth|ris|fall|chang)\w*\sof)\s"
@@ -85,18 +88,15 @@ class TextGold:
 
 def recall(words: Iterable[str], found: Set[str]) -> float:
     """Share of the words' weight that is among those found; 0 for no words."""
-    total = hit = 0.0
-    for word in words:
-        worth = weight(word)
-        total += worth
-        hit += worth if word in found else 0.0
-    return hit / total if total else 0.0
+    worth = {word: weight(word) for word in words}
+    total = math.fsum(worth.values())  # exact: the order of a set, which changes from process to process, must not show
+    return math.fsum(value for word, value in worth.items() if word in found) / total if total else 0.0
 
 
 def options_of(question: str) -> tuple[Option, ...]:
     """The answers a question offers: ``among A, B and C``, or two opposites (``increase or decrease``)."""
     if match := _LIST.search(question):
-        texts = [*match["items"].split(","), match["last"]]
+        texts = [*_AMONG.split(match["items"])[-1].split(","), match["last"]]
         if len(texts) > 2:
             return _named(texts)
     if match := _EITHER.search(question):

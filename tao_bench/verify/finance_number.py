@@ -23,6 +23,7 @@ from tao_bench.verify.verdict import Status, Verdict, correct, failed
 RELATIVE_TOLERANCE = Decimal("0.002")
 MAX_NUMBERS = 6
 """A sentence with more numbers than this lists, it does not conclude."""
+SHOWN_CHARS = 200
 FRACTION_BELOW = 3
 """A bare number below this may be a fraction that stands for a percentage (0.654 for 65.4 %)."""
 
@@ -34,6 +35,7 @@ _DATED = re.compile(
     r"\b(?:in|of|since|by|from|to|until|and|for|during|fiscal|fy|years?|ended|end|[a-z]{3,9}\.?\s\d{1,2},)\s$",
     re.IGNORECASE,
 )
+_LOOK_BACK = 24
 _DIGIT = re.compile(r"\d")
 _WORD = re.compile(r"[A-Za-z]{2}")
 _NIL = re.compile(r"\b(?:zero|nil|none)\b", re.IGNORECASE)
@@ -43,6 +45,21 @@ _NUMERIC_TEXT = re.compile(
     re.IGNORECASE,
 )
 _ARITHMETIC = re.compile(r"[-+*/()×·÷\d\s.,$%]+")
+_TO_ONE = re.compile(r"(?<![\w.,])(\d{1,3}(?:\.\d+\s?|(?=:1)))\s?:\s?1(?:\.0+)?(?![\d.,]*\d)")
+_OR = re.compile(r"\s?\)?,?\s?\bor\s(?:(?:about|approximately|around|roughly|perhaps|maybe|even)\s)?[$(~-]{0,3}")
+_COMMA = re.compile(r"\s?\)?,\s[$(~-]{0,3}")
+_AND = re.compile(r"\s?\)?\sand\s(?:about\s)?[$(~-]{0,3}")
+_BETWEEN = re.compile(r"\bbetween\s(?:about\s)?[$(~-]{0,3}$", re.IGNORECASE)
+_DENIED = re.compile(r"(?:\bnot|n't)\s(?:(?:be|equal|exactly|to)\s){0,2}[$(~-]{0,3}$", re.IGNORECASE)
+_SAME = Decimal("0.01")
+_YEAR_AFTER = re.compile(r"\)?\s(?:in|for)\s(?:the\s)?(?:fiscal\s)?(?:year\s)?(?:fy\s?)?(20\d\d)\b", re.IGNORECASE)
+_YEAR_BEFORE = re.compile(r"\b(?:fy\s?|fiscal\s(?:year\s)?|in\s)(20\d\d)\b", re.IGNORECASE)
+_ANSWER = re.compile(r"\banswer\b", re.IGNORECASE)
+_CLAUSE = re.compile(r"[;,]")
+_FROM = re.compile(r"\bfrom\s(?:about\s)?[$(~-]{0,3}$", re.IGNORECASE)
+_TO = re.compile(r"^\)?\sto\s(?:about\s)?[$(~-]{0,3}$", re.IGNORECASE)
+_YEARS = re.compile(r"(?:\bFY\s?|\b)(20\d\d)\b|(?:\bFY\s?|')(\d\d)\b", re.IGNORECASE)
+_RELATIVE = re.compile(r"\b(?:prior|previous|preceding|last|next|following)\b", re.IGNORECASE)
 _OPERATOR = re.compile(r"\d\)?\s*[-+*/×÷]\s*[($]?\d")
 
 
@@ -194,21 +211,76 @@ def _no_cell(citation: str) -> Fraction:
     raise AnswerError("bad_citation", citation)
 
 
-def stated(sentence: str, years: bool = False) -> list[Quantity]:
+def stated(sentence: str, years: bool = False, asked: Sequence[int] = ()) -> list[Quantity]:
     """The numbers a sentence concludes with: after its last ``=``, and an expression by its value.
+
+    Left out are numbers that are denied (``not $5``), left open (``4 or 5``, ``between 4 and 5``), where a change
+    started (``from 4 to 5``), and those of another year than the question's.
 
     Args:
         sentence: The sentence.
+        asked: Years that the question names.
         years: The amount sought looks like a year, so that one may be meant wherever nothing says that it is a date.
     """
-    tail = _tail(sentence).strip()
+    tail = _TO_ONE.sub(r"\1", _tail(sentence).strip())
     value = _evaluated(tail)
     if value is not None:
         return [value]
     numbers = find_quantities(tail, years=years)
     if years:
-        numbers = [each for each in numbers if not _DATED.search(tail[max(0, each.start - 24) : each.start])]
-    return numbers if len(numbers) < 2 or _WORD.search(tail) else []  # numbers in a row state nothing
+        numbers = [each for each in numbers if not _DATED.search(tail[max(0, each.start - _LOOK_BACK) : each.start])]
+    if len(numbers) > 1 and not _WORD.search(tail):
+        return []  # numbers in a row state nothing
+    return _settled(tail, numbers, asked)
+
+
+def _settled(text: str, numbers: Sequence[Quantity], asked: Sequence[int]) -> list[Quantity]:
+    """The numbers that `stated` does not leave out; all of them where there are too many to conclude anything."""
+    if len(numbers) > MAX_NUMBERS:
+        return list(numbers)
+    kept: list[Quantity] = []
+    open_from = False  # the number to the right is one of several left open
+    for index in range(len(numbers) - 1, -1, -1):
+        number = numbers[index]
+        before = text[max(0, number.start - _LOOK_BACK) : number.start]
+        link, following = "", None
+        if index + 1 < len(numbers):
+            following = numbers[index + 1]
+            link = text[number.end : following.start]
+        year = _year_of(text, numbers, index) if asked else None
+        either = following is not None and _OR.fullmatch(link) is not None and not _restates(number, following)
+        between = _AND.fullmatch(link) is not None and _BETWEEN.search(before) is not None
+        if (either or between) and kept and kept[-1] is following:
+            kept.pop()
+        open_from = either or between or (open_from and _COMMA.fullmatch(link) is not None)
+        other_year = year is not None and not min(asked) <= year <= max(asked)
+        started = year is None and _TO.search(link) is not None and _FROM.search(before) is not None
+        if not (open_from or other_year or started or _DENIED.search(before)):
+            kept.append(number)
+    return kept[::-1]
+
+
+@lru_cache(maxsize=4096)
+def _years_of(question: str) -> tuple[int, ...]:
+    """The years that a question names; none where it also counts from them (``the prior year``)."""
+    if _RELATIVE.search(question):
+        return ()
+    return tuple(int(full or f"20{short}") for full, short in _YEARS.findall(plain_text(question)))
+
+
+def _year_of(text: str, numbers: Sequence[Quantity], index: int) -> int | None:
+    """The year that the words directly after a number name, else those of its clause before it."""
+    if match := _YEAR_AFTER.match(text, numbers[index].end):
+        return int(match[1])
+    clause = _CLAUSE.split(text[numbers[index - 1].end if index else 0 : numbers[index].start])[-1]
+    before = _YEAR_BEFORE.findall(clause)
+    return int(before[-1]) if before else None
+
+
+def _restates(one: Quantity, other: Quantity) -> bool:
+    """Whether two numbers are one in other units (``0.124 or 12.4 %``, ``$1,577 million or $1.58 billion``)."""
+    a, b = (abs(each.value).scaleb(-each.value.adjusted()) for each in (one, other))
+    return abs(a - b) <= _SAME * max(a, b)
 
 
 def zone(
@@ -216,9 +288,11 @@ def zone(
 ) -> list[tuple[int, list[Quantity]]]:
     """Sentences that conclude with a number, each with its numbers: the last, the first, the last that announce one.
 
+    Of sentences that speak of the answer only the last counts, with what follows it.
+
     Args:
         parts: The answer's pieces; those that state nothing are passed over.
-        question: The question; repeating it states nothing.
+        question: The question; repeating it states nothing, and another year than its is not asked for.
         years: See `stated`.
         announced: How many of the last sentences that announce a result count.
 
@@ -227,8 +301,9 @@ def zone(
     """
 
     def said(part: str) -> list[Quantity]:
-        return stated(part, years) if _DIGIT.search(part) and states(part, question) else []
+        return stated(part, years, asked) if _DIGIT.search(part) and states(part, question) else []
 
+    asked = _years_of(question)
     found: dict[int, list[Quantity]] = {}
     cues = 0
     for index in range(len(parts) - 1, -1, -1):
@@ -239,6 +314,9 @@ def zone(
             cues += cue
         if cues >= announced:
             break
+    answers = [index for index in found if _ANSWER.search(parts[index])]
+    if answers:  # what it calls its answer, the last one of them, takes back what it said before
+        return [(index, numbers) for index, numbers in found.items() if index >= max(answers)]
     for index, part in enumerate(parts):
         if index in found:
             break
@@ -277,7 +355,19 @@ def judge_number(answer: str, gold: NumberGold, question: str = "", context: str
     shown, reason = _miss(parts, concluded, gold)
     if refuses(text):
         return failed(Status.WRONG, shown, "refusal")
-    return failed(Status.WRONG, shown, reason) if reason else failed(Status.UNPARSABLE, "", "no_number")
+    if reason:
+        return failed(Status.WRONG, shown, reason)
+    unsettled = next((part for part in parts if states(part, question) and _may_state(part)), "")
+    return (
+        failed(Status.WRONG, unsettled[:SHOWN_CHARS], "unsettled")
+        if unsettled
+        else failed(Status.UNPARSABLE, "", "no_number")
+    )
+
+
+def _may_state(part: str) -> bool:
+    """Whether a piece holds a number beside words, which `stated` may have left out."""
+    return _WORD.search(part) is not None and bool(find_quantities(_tail(part)))
 
 
 def _miss(parts: Sequence[str], concluded: Sequence[tuple[int, list[Quantity]]], gold: NumberGold) -> tuple[str, str]:

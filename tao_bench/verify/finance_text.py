@@ -56,6 +56,11 @@ _INTENT = re.compile(
 _MOST = re.compile(
     r"\b(?:most|highest|largest|greatest|biggest|best|only|primary|least|lowest|smallest|worst)\b", re.IGNORECASE
 )
+_SET_APART = re.compile(
+    r"\b(?:not|rather\sthan|instead\sof|unlike|ahead\sof|than|versus|vs\.?|compared\s(?:with|to))\s[^.;:]*",
+    re.IGNORECASE,
+)
+"""Names after these are those that were not chosen."""
 
 
 def judge_text(answer: str, gold: TextGold, thresholds: Thresholds = DEFAULT, context: str = "") -> Verdict:
@@ -136,7 +141,8 @@ def _option(parts: Sequence[str], order: Sequence[int], gold: TextGold, words: i
     for index in order:
         if _INTENT.match(parts[index]) or (superlative and not _MOST.search(parts[index])):
             continue
-        picks = mentioned(gold.options, parts[index])
+        named = not any(option.way for option in gold.options)
+        picks = mentioned(gold.options, _SET_APART.sub(" ", parts[index]) if named else parts[index])
         if len(picks) == 1:
             return picks[0]
     return -1
@@ -145,11 +151,15 @@ def _option(parts: Sequence[str], order: Sequence[int], gold: TextGold, words: i
 def answer_polarity(
     parts: Sequence[str], order: Sequence[int], gold: TextGold, thresholds: Thresholds = DEFAULT
 ) -> Polarity:
-    """Yes or no as an answer says it, else as the sentence closest to the question implies it; '' for neither."""
-    for index in sorted(order):
-        if say := explicit(parts[index]):
-            return say
-    best, overlap = -1, thresholds.on_topic
+    """Yes or no as an answer says it, else as the sentence closest to the question implies it; '' for neither or both.
+
+    A single short sentence need share only a word with the question.
+    """
+    said = {say for index in order if (say := explicit(parts[index]))}
+    if said:
+        return said.pop() if len(said) == 1 else ""
+    alone = len(parts) == 1 and len(parts[0].split()) <= _SHORT
+    best, overlap = -1, 0.0 if alone else thresholds.on_topic
     for index in order:
         if _INTENT.match(parts[index]):
             continue

@@ -285,6 +285,7 @@ def main() -> int:
     if source is None:
         print(json.dumps({"error": f"{VARIABLE} names no folder with financebench/"}), file=sys.stderr)
         return 2
+    options.out.mkdir(parents=True, exist_ok=True)
     path = options.out / "finance_agreement.md"
     path.write_text(render(source), encoding="utf-8")
     print(path)
