@@ -52,7 +52,7 @@ class LoraFields(BaseModel):
 
 LATER = frozenset(
     "sampler vllm endpoint source signals scale_rewards margin pairs by_length imitate lora "
-    "kl_base_cap kl_base_steps".split()
+    "kl_base_cap kl_base_steps watch_last".split()
 )
 """Fields that came after the first published runs: named in a record only where they are not the default."""
 
@@ -150,7 +150,11 @@ class Recipe(BaseModel):
     """Optimiser steps between two measurements of that KL."""
 
     watch: bool = True
-    """Whether an alarm stops the run and the round before is kept."""
+    """Whether an alarm stops the run and the round before is kept. A round's alarms speak of the model of the round
+    before it; the last round's model goes unwatched without `watch_last`."""
+    watch_last: bool = False
+    """Whether the model that the last round trained answers up to 200 of the first round's prompts, charged to the
+    ledger; if an alarm goes off, the model before it is kept."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Recipe:
@@ -170,6 +174,10 @@ class Recipe(BaseModel):
             )
         if (self.endpoint is not None) != (self.sampler == "endpoint"):
             raise ValueError("endpoint: goes with `sampler: endpoint`, which needs its `{url: ..., model: ...}`")
+        if self.watch_last and not self.watch:
+            raise ValueError("watch_last: goes with `watch: true`")
+        if self.watch_last and self.sampler == "endpoint":
+            raise ValueError("watch_last: an endpoint's samples are not this model's, so they are no yardstick for it")
         if self.vllm and self.sampler != "vllm":
             raise ValueError("vllm: goes with `sampler: vllm`")
         if self.sampler == "endpoint" and self.rounds > 1 and self.objective != "rft":
