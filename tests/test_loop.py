@@ -184,11 +184,11 @@ def test_an_alarm_keeps_the_model_before_the_one_that_raised_it(
     assert (result.rounds[1].checkpoint is None) is watch
 
 
-STROKE = RECIPE.model_copy(update={"objective": "rft", "epochs": 12, "rounds": 1})
-"""One step so long that the model says nothing but the winner."""
+STROKE = RECIPE.model_copy(update={"objective": "rft", "epochs": 30, "rounds": 1})
+"""One round so long that the model has one answer left for every prompt."""
 
 
-def test_a_last_model_that_says_one_thing_only_is_not_kept(base: Path, tmp_path: Path) -> None:
+def test_a_last_model_with_one_answer_left_is_not_kept(base: Path, tmp_path: Path) -> None:
     blind = run(base, tmp_path / "blind", STROKE)
     assert (blind.stopped, blind.last) == ("rounds", None) and blind.checkpoint != base
     out = tmp_path / "watched"
@@ -210,18 +210,20 @@ def test_a_last_model_that_says_one_thing_only_is_not_kept(base: Path, tmp_path:
     assert durable(out) == before
 
 
-def test_a_last_model_without_an_alarm_is_kept_and_its_watch_is_part_of_the_budget(
-    base: Path, finished: tuple[Path, TuneResult], tmp_path: Path
-) -> None:
-    recipe = RECIPE.model_copy(update={"watch_last": True})
-    result = run(base, tmp_path / "whole", recipe)
+def test_a_last_model_without_an_alarm_is_kept_and_its_watch_is_part_of_the_budget(base: Path, tmp_path: Path) -> None:
+    gentle = RECIPE.model_copy(update={"epochs": 1, "learning_rate": 1e-3})
+    blind = run(base, tmp_path / "blind", gentle)
+    recipe = gentle.model_copy(update={"watch_last": True})
+    result = run(base, tmp_path / "watched", recipe)
     assert (result.stopped, result.checkpoint.parent.name) == ("rounds", "round-1")
     assert result.last is not None and (result.last.number, result.last.alarms) == (2, ())
-    assert weights_of(result.checkpoint) == weights_of(finished[1].checkpoint)
-    # Enough for two rounds, but not for looking at what the second trained.
-    tight = run(base, tmp_path / "tight", recipe, budget_flop=finished[1].tuning_flop * 1.05)
+    assert weights_of(result.checkpoint) == weights_of(blind.checkpoint)
+    # Enough for two rounds like the first, but not for looking at what the second trained.
+    first = Ledger(tmp_path / "blind" / "ledger.jsonl").totals([0])
+    enough = 2 * sum(total.model_flop for total in first.values())
+    assert run(base, tmp_path / "enough", gentle, budget_flop=enough).stopped == "rounds"
+    tight = run(base, tmp_path / "tight", recipe, budget_flop=enough)
     assert (tight.stopped, len(tight.rounds)) == ("budget", 1) and tight.last is not None
-    assert run(base, tmp_path / "blind", budget_flop=finished[1].tuning_flop * 1.05).stopped == "rounds"
 
 
 def test_the_watch_is_left_out_of_the_records_of_runs_without_it() -> None:
