@@ -49,7 +49,7 @@ from tao.training import lora
 from tao.training import settings as training
 from tao.training.settings import TrainReport
 from tao.training.stage import entry, figures, train_round
-from tao.watch import WATCHED, watch_last
+from tao.watch import watch_last
 
 Progress = Callable[[str, int, int], None]
 """Called with the stage's name, what is done of it and how much there is."""
@@ -173,9 +173,8 @@ def _forecast(run: _Run, number: int) -> int:
     last = {stage: t.model_flop for stage, t in run.ledger.totals([number - 1]).items() if stage != "evaluate"}
     if run.recipe.restart and "train" in last:
         last["train"] = last["train"] * (number + 1) // number
-    each = len(_prompts(run, number))
-    watch = last.get("explore", 0) * min(WATCHED, each) // each if run.recipe.watch_last else 0
-    return spent + sum(last.values()) + watch
+    watch = last.get("explore", 0) * run.recipe.watch_share(len(run.prompts))
+    return spent + sum(last.values()) + round(watch)
 
 
 def _round(run: _Run, number: int, current: Path, history: Sequence[RoundStats]) -> Round:

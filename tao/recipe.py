@@ -21,6 +21,7 @@ from pydantic import (
 
 from tao.endpoint import EndpointSpec
 from tao.errors import InputError
+from tao.rounds import WATCHED
 from tao.scoring.combine import Rewards, Source
 from tao.scoring.signals import SignalSpec
 from tao.training.clipped import Clipped
@@ -222,6 +223,11 @@ class Recipe(BaseModel):
         """
         size = min(self.prompts_per_round or pool, pool)
         return sorted((number * size + at) % pool for at in range(size))
+
+    def watch_share(self, pool: int) -> float:
+        """Exploring that the watch of the last model takes, as a share of one round's; 0 without it."""
+        each = min(self.prompts_per_round or pool, pool)
+        return min(WATCHED, each) / each if self.watch_last else 0.0
 
     def rewards(self) -> Rewards:
         """The scoring stage's settings."""

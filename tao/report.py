@@ -162,6 +162,7 @@ def render_plan(model: Path, prompts: Sequence[Prompt], recipe: Recipe, budget_f
         rounds=recipe.rounds,
         views=len(recipe.mix),
     ).explore
+    explore += round(explore / recipe.rounds * recipe.watch_share(len(prompts)))
     if recipe.sampler == "endpoint":
         explore = 0  # the server's compute is not known
     # A training row holds a prompt once and its answers behind it; imitation trains on the winners alone.

@@ -14,6 +14,8 @@ from tao.scoring.alarms import Alarm
 from tao.scoring.stats import RoundStats
 from tao.stage import folder_digest, write_atomic
 
+WATCHED = 200
+"""Prompts that a watched model answers: a fall of the run rate by 15 points in 200 groups of samples is no accident."""
 WATCH_ROUND = 1_000_000
 """Number of the watch before a promotion (`tao.flywheel.promote`), for seeds and the ledger: no tuning round has it."""
 LAST_ROUND = 2 * WATCH_ROUND

@@ -14,7 +14,7 @@ from tao.compute import Ledger
 from tao.meaning import Interpreter
 from tao.prompts import Prompt
 from tao.recipe import Recipe
-from tao.rounds import LAST_ROUND, Round, read_round, write_round
+from tao.rounds import LAST_ROUND, WATCHED, Round, read_round, write_round
 from tao.sampling.explore import explore
 from tao.sampling.protocol import Settings
 from tao.sampling.samplers import SamplerFactory
@@ -24,9 +24,6 @@ from tao.scoring.signals import load_signals
 from tao.scoring.stats import RoundStats
 
 Progress = Callable[[str, int, int], None]
-
-WATCHED = 200
-"""Prompts that a watched model answers: a fall of the run rate by 15 points in 200 groups of samples is no accident."""
 
 
 def watched(prompts: Sequence[Prompt], new: int, rng: Random) -> list[Prompt]:

@@ -21,9 +21,9 @@ from tao.loop import tune
 from tao.meaning import Outcome, Reading
 from tao.prompts import Message, Prompt, request_digest, write_prompts
 from tao.recipe import Recipe
-from tao.rounds import TuneResult
+from tao.rounds import WATCHED, TuneResult
 from tao.sampling.samplers import local_sampler
-from tao.watch import WATCHED, watched
+from tao.watch import watched
 
 
 def ask(number: int, name: str = "") -> Prompt:

@@ -226,6 +226,12 @@ def test_a_last_model_without_an_alarm_is_kept_and_its_watch_is_part_of_the_budg
     assert (tight.stopped, len(tight.rounds)) == ("budget", 1) and tight.last is not None
 
 
+def test_a_plan_counts_the_watch_as_part_of_a_round() -> None:
+    assert [Recipe(watch_last=True).watch_share(pool) for pool in (12, 200, 800)] == [1.0, 1.0, 0.25]
+    assert Recipe(watch_last=True, prompts_per_round=400).watch_share(1600) == 0.5
+    assert Recipe().watch_share(12) == 0.0
+
+
 def test_the_watch_is_left_out_of_the_records_of_runs_without_it() -> None:
     assert "watch_last" not in Recipe().model_dump()
     assert Recipe(watch_last=True).model_dump()["watch_last"] is True
