@@ -237,10 +237,11 @@ def _tune(args: argparse.Namespace) -> int:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     from transformers.utils import logging
 
-    from tao.flywheel.promote import decide, watched
+    from tao.flywheel.promote import decide
     from tao.loop import tune
     from tao.report import render_promotion
     from tao.sampling.samplers import watching_factory
+    from tao.watch import watched
 
     logging.disable_progress_bar()
     interpreter = _interpreter(answers)

@@ -9,8 +9,12 @@ what the prompts point at, and a recipe. On disk, under ``out``::
     round-0/checkpoint/         stage 3, float32; what round 1 samples from
     round-0/round.json          the round is complete: its hash, statistics, alarms, training figures
     ledger.jsonl  lost.jsonl    tokens and FLOPs of every stage; work that kills threw away
+    watch/round-<k>/            with `watch_last`: what the last model answers, and the alarms
     result.json                 the model to deploy, and why the run stopped
     timing.jsonl                seconds, outside every hash
+
+The alarms of round k speak of the model of round k - 1, which made its samples. So without `watch_last` nothing has
+watched the model that the last round trained: it is returned as it is.
 
 A killed run goes on with the same call and ends with the same bytes.
 """
@@ -26,25 +30,26 @@ from pathlib import Path
 from typing import Any
 
 from tao import __version__
-from tao.compute import Entry, Ledger, ModelShape
+from tao.compute import Ledger, ModelShape
 from tao.endpoint import MANNER
 from tao.meaning import Interpreter
 from tao.prompts import Prompt, pool_digest
 from tao.recipe import Recipe
-from tao.rounds import Round, TuneResult, claim, read_round, write_result, write_round
+from tao.rounds import LAST_ROUND, Round, TuneResult, claim, read_round, write_result, write_round
 from tao.sampling.explore import explore
 from tao.sampling.protocol import Settings
 from tao.sampling.samplers import SamplerFactory, sampler_factory
 from tao.scoring import combine as scoring
 from tao.scoring.alarms import alarms
-from tao.scoring.score import ScoredRound, handles_digest, score
-from tao.scoring.signals import Weighed, distinct_answers, load_signals, signals_digest
+from tao.scoring.score import ScoredRound, charge_signals, handles_digest, score
+from tao.scoring.signals import Weighed, load_signals, signals_digest
 from tao.scoring.stats import RoundStats
 from tao.stage import digest, folder_digest
 from tao.training import lora
 from tao.training import settings as training
 from tao.training.settings import TrainReport
 from tao.training.stage import entry, figures, train_round
+from tao.watch import watch_last
 
 Progress = Callable[[str, int, int], None]
 """Called with the stage's name, what is done of it and how much there is."""
@@ -133,7 +138,12 @@ def tune(
         if "kl_base_step" in done.training:
             stopped = "kl_base"
             break
-    result = TuneResult(current, stopped, tuple(rounds), run.ledger.tuning_flop())
+    last = None
+    if recipe.watch_last and rounds[-1].checkpoint is not None:  # nothing has sampled from it yet
+        last = _watch_last(run, current, rounds)
+        if last.alarms:
+            current, stopped = good, "alarm"
+    result = TuneResult(current, stopped, tuple(rounds), run.ledger.tuning_flop(), last)
     write_result(out, result)
     return result
 
@@ -158,11 +168,13 @@ class _Run:
 
 def _forecast(run: _Run, number: int) -> int:
     """Model FLOPs after one more round like the last one; a restarted round trains on one more round's winners."""
-    spent = sum(t.model_flop for stage, t in run.ledger.totals(range(number)).items() if stage != "evaluate")
+    so_far = [*range(number), *(LAST_ROUND + past for past in range(number + 1))]
+    spent = sum(t.model_flop for stage, t in run.ledger.totals(so_far).items() if stage != "evaluate")
     last = {stage: t.model_flop for stage, t in run.ledger.totals([number - 1]).items() if stage != "evaluate"}
     if run.recipe.restart and "train" in last:
         last["train"] = last["train"] * (number + 1) // number
-    return spent + sum(last.values())
+    watch = last.get("explore", 0) * run.recipe.watch_share(len(run.prompts))
+    return spent + sum(last.values()) + round(watch)
 
 
 def _round(run: _Run, number: int, current: Path, history: Sequence[RoundStats]) -> Round:
@@ -212,11 +224,7 @@ def _explore_and_score(run: _Run, number: int, current: Path, folder: Path) -> S
     with _timed(run, "score", number):
         # Votes are taken once, on the round-start model's samples, and stay frozen while it trains on them.
         scored = _scored(run, number, samples)
-    for weighed in run.signals:
-        ask = weighed.signal.flop
-        flop = sum(ask(prompt, distinct_answers(scored.samples[prompt.id])) for prompt in scored.prompts)
-        if flop:
-            run.ledger.charge(Entry("score", number, weighed.signal.name, model_flop=flop, device_flop=flop))
+    charge_signals(scored, run.signals, run.ledger, number)
     return scored
 
 
@@ -253,6 +261,24 @@ def _train(run: _Run, number: int, current: Path, scored: ScoredRound, folder: P
             seed=int(digest([run.seed, number, "train"]), 16) % 2**31,
             ledger=run.ledger,
             shape=run.shape,
+            progress=run.progress,
+        )
+
+
+def _watch_last(run: _Run, model: Path, rounds: Sequence[Round]) -> Round:
+    number = len(rounds)
+    with _timed(run, "watch", number):
+        return watch_last(
+            model,
+            _scored(run, 0, run.out / "round-0" / "samples.jsonl"),
+            rounds,
+            run.out / "watch" / f"round-{number}",
+            digest({**run.made_from, "watch": number, "start": folder_digest(model)}),
+            interpreter=run.interpreter,
+            recipe=run.recipe,
+            seed=run.seed,
+            ledger=run.ledger,
+            sampler=run.sampler,
             progress=run.progress,
         )
 

@@ -21,6 +21,7 @@ from pydantic import (
 
 from tao.endpoint import EndpointSpec
 from tao.errors import InputError
+from tao.rounds import WATCHED
 from tao.scoring.combine import Rewards, Source
 from tao.scoring.signals import SignalSpec
 from tao.training.clipped import Clipped
@@ -52,7 +53,7 @@ class LoraFields(BaseModel):
 
 LATER = frozenset(
     "sampler vllm endpoint source signals scale_rewards margin pairs by_length imitate lora "
-    "kl_base_cap kl_base_steps".split()
+    "kl_base_cap kl_base_steps watch_last".split()
 )
 """Fields that came after the first published runs: named in a record only where they are not the default."""
 
@@ -150,7 +151,11 @@ class Recipe(BaseModel):
     """Optimiser steps between two measurements of that KL."""
 
     watch: bool = True
-    """Whether an alarm stops the run and the round before is kept."""
+    """Whether an alarm stops the run and the round before is kept. A round's alarms speak of the model of the round
+    before it; the last round's model goes unwatched without `watch_last`."""
+    watch_last: bool = False
+    """Whether the model that the last round trained answers up to 200 of the first round's prompts, charged to the
+    ledger; if an alarm goes off, the model before it is kept."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Recipe:
@@ -170,6 +175,10 @@ class Recipe(BaseModel):
             )
         if (self.endpoint is not None) != (self.sampler == "endpoint"):
             raise ValueError("endpoint: goes with `sampler: endpoint`, which needs its `{url: ..., model: ...}`")
+        if self.watch_last and not self.watch:
+            raise ValueError("watch_last: goes with `watch: true`")
+        if self.watch_last and self.sampler == "endpoint":
+            raise ValueError("watch_last: an endpoint's samples are not this model's, so they are no yardstick for it")
         if self.vllm and self.sampler != "vllm":
             raise ValueError("vllm: goes with `sampler: vllm`")
         if self.sampler == "endpoint" and self.rounds > 1 and self.objective != "rft":
@@ -214,6 +223,11 @@ class Recipe(BaseModel):
         """
         size = min(self.prompts_per_round or pool, pool)
         return sorted((number * size + at) % pool for at in range(size))
+
+    def watch_share(self, pool: int) -> float:
+        """Exploring that the watch of the last model takes, as a share of one round's; 0 without it."""
+        each = min(self.prompts_per_round or pool, pool)
+        return min(WATCHED, each) / each if self.watch_last else 0.0
 
     def rewards(self) -> Rewards:
         """The scoring stage's settings."""

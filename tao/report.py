@@ -45,7 +45,7 @@ def _rounds(run: Path) -> list[Round]:
 
 
 def render_rounds(rounds: Sequence[Round]) -> str:
-    """Label-free figures, one row a round, and the alarms."""
+    """Label-free figures, one row a round, and the alarms. The watch of the last model is a row without training."""
     header = "round runs clusters share abstain reward top-answer length steps kl clipped".split()
     rows = []
     for done in rounds:
@@ -96,7 +96,8 @@ def render_run(run: Path) -> str:
     rounds = _rounds(run)
     parts = [f"run {run}: {len(rounds)} rounds complete"]
     if rounds:
-        parts.append(render_rounds(rounds))
+        last = read_round(run / "watch" / f"round-{len(rounds)}")
+        parts.append(render_rounds([*rounds, *(last[:1] if last else [])]))
     parts.append(render_ledger(Ledger(run / "ledger.jsonl")))
     path = run / "result.json"
     if path.exists():
@@ -112,7 +113,7 @@ def render_result(result: TuneResult) -> str:
     """What a run gave."""
     return "\n\n".join(
         [
-            render_rounds(result.rounds),
+            render_rounds([*result.rounds, *([result.last] if result.last else [])]),
             f"{STOPPED[result.stopped]}; {result.tuning_flop:.3g} model FLOP\nmodel: {result.checkpoint}",
         ]
     )
@@ -161,6 +162,7 @@ def render_plan(model: Path, prompts: Sequence[Prompt], recipe: Recipe, budget_f
         rounds=recipe.rounds,
         views=len(recipe.mix),
     ).explore
+    explore += round(explore / recipe.rounds * recipe.watch_share(len(prompts)))
     if recipe.sampler == "endpoint":
         explore = 0  # the server's compute is not known
     # A training row holds a prompt once and its answers behind it; imitation trains on the winners alone.

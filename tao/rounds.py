@@ -14,8 +14,12 @@ from tao.scoring.alarms import Alarm
 from tao.scoring.stats import RoundStats
 from tao.stage import folder_digest, write_atomic
 
+WATCHED = 200
+"""Prompts that a watched model answers: a fall of the run rate by 15 points in 200 groups of samples is no accident."""
 WATCH_ROUND = 1_000_000
 """Number of the watch before a promotion (`tao.flywheel.promote`), for seeds and the ledger: no tuning round has it."""
+LAST_ROUND = 2 * WATCH_ROUND
+"""The same for the watch of a run's last model (`tao.watch.watch_last`), plus the number of rounds it follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +51,15 @@ class TuneResult:
             was reached) or ``no_signal`` (nothing to train on).
         rounds: The rounds, including one that only raised an alarm.
         tuning_flop: Model FLOPs charged so far, all stages.
+        last: The watch of the model that the last round trained, as a round without training; None where the recipe
+            does not ask for it, or that model was watched already.
     """
 
     checkpoint: Path
     stopped: str
     rounds: tuple[Round, ...]
     tuning_flop: int
+    last: Round | None = None
 
 
 def claim(out: Path, made_from: Mapping[str, Any]) -> None:

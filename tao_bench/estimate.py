@@ -181,6 +181,7 @@ class Estimator:
         passes = 3 * recipe.epochs + (0 if recipe.objective == "rft" else 1)
         rows = sum(explored_prompts(recipe, prompts)) * TRAINED_SHARE
         train = rows * passes * forward_flop(self.shape, row_tok, round(behind * answer_tok * TRAINED_SHARE))
+        explore += round(explore / options.rounds * recipe.watch_share(prompts))
         return int(explore + round(train))
 
     def seconds(self, prepared: Prepared, work: str) -> float:

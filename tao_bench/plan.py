@@ -79,7 +79,9 @@ def versions(arm: str) -> dict[str, str]:
     }
 
 
-def cell_config(cell: Cell, task: Task, prints: Fingerprint, drift: list[str] | None, dev_items: int) -> dict[str, Any]:
+def cell_config(
+    cell: Cell, task: Task, prints: Fingerprint, drift: list[str] | None, *, dev_items: int, pool: int
+) -> dict[str, Any]:
     """The content of `cell.json`: no time, no path of this machine."""
     arm = get_arm(cell.arm)
     return {
@@ -97,7 +99,7 @@ def cell_config(cell: Cell, task: Task, prints: Fingerprint, drift: list[str] | 
         "eval": cell.eval.model_dump(mode="json", exclude=None if cell.eval.folds else {"folds"}),
         "uses_labels": arm.uses_labels,
         "labels_base": 0 if cell.options.REMOTE else cell.deployed.labels,
-        "labels_arm": cell.options.labels_used(),
+        "labels_arm": cell.options.labels_used(pool),
         "labels_dev": dev_items if arm.tune is not None else 0,
         "budget": cell.options.budget(),
         "inference_samples": cell.options.inference_samples(),
@@ -154,13 +156,17 @@ def prepare(experiment: Experiment, cells: Sequence[Cell], out: Path, results: P
         if found:
             warnings.append(f"{name}: not what was frozen ({', '.join(found)}); these results stand apart")
     dev = {name: len(task.items("dev")) if experiment.chosen_on_dev else 0 for name, task in tasks.items()}
+    # One size for all folds of a task: they are published as one cell.
+    pools = {name: max(len(one.pool()) for one in folds[name] or [task]) for name, task in tasks.items()}
     root = out / experiment.name
     prepared = []
     for cell in cells:
         if cell.task in tasks:
             task = tasks[cell.task] if cell.fold is None else folds[cell.task][cell.fold]
             folder = CellFolder(root / "cells" / cell.id, cell.eval.split)
-            config = cell_config(cell, task, prints[cell.task], drift[cell.task], dev[cell.task])
+            config = cell_config(
+                cell, task, prints[cell.task], drift[cell.task], dev_items=dev[cell.task], pool=pools[cell.task]
+            )
             prepared.append(Prepared(cell, task, folder, config))
     return Run(experiment, root, model, tuple(prepared), skipped, tuple(warnings))
 
@@ -254,6 +260,8 @@ def _settled(config: Mapping[str, Any], cell: Cell) -> dict[str, Any]:
 
 def _only_verifier(before: Mapping[str, Any], config: Mapping[str, Any], differing: Sequence[str]) -> bool:
     """Whether nothing but the verifier has changed, so that stored answers are judged again, not made again."""
+    if get_arm(config["arm"]).uses_verifier:
+        return False
     if "frozen" not in differing or not set(differing) <= {"frozen", "frozen_id", "frozen_drift"}:
         return False
     return [part for part in config["frozen"] if before["frozen"].get(part) != config["frozen"][part]] == ["verifier"]

@@ -155,9 +155,14 @@ def read_rounds(folder: CellFolder) -> list[dict[str, Any]]:
         return []
     stopped = json.loads(result.read_text(encoding="utf-8"))["stopped"]
     rows: list[dict[str, Any]] = []
-    for number in range(len(list(folder.tune.glob("round-*/round.json")))):
-        body = json.loads((folder.tune / f"round-{number}" / "round.json").read_text(encoding="utf-8"))
-        rows.append({"round": number, **{key: body[key] for key in ("stats", "alarms", "training")}})
+    rounds = len(list(folder.tune.glob("round-*/round.json")))
+    last = folder.tune / "watch" / f"round-{rounds}"  # the watch of the last model, where the recipe asks for it
+    for number, done in enumerate([*(folder.tune / f"round-{number}" for number in range(rounds)), last]):
+        if done is last and not (done / "round.json").is_file():
+            continue
+        body = json.loads((done / "round.json").read_text(encoding="utf-8"))
+        mark = {"watch": True} if done is last else {}
+        rows.append({"round": number, **mark, **{key: body[key] for key in ("stats", "alarms", "training")}})
     if rows:
         rows[-1]["stopped"] = stopped
     return rows

@@ -26,7 +26,7 @@ from tao.errors import InputError
 from tao.stage import Stage, file_digest, write_atomic
 from tao_bench.answering import answer, make_sampler
 from tao_bench.arms import get_arm
-from tao_bench.arms.contract import Progress, Workplace
+from tao_bench.arms.contract import Arm, Progress, Workplace
 from tao_bench.firewall import seal
 from tao_bench.registry import Task, open_task
 from tao_bench.store import CellFolder, append_line, is_finished, read_rows
@@ -183,10 +183,12 @@ def deploy(job: Assignment, report: Report) -> None:
     _one_thread()
     settings = {key: value for key, value in job.config["deployed"].items() if value is not None}
     with _timed(job.folder, "deploy"):
-        train(_workplace(job, SftOptions(**settings), seed=0, uses_labels=True, progress=_part(report)))
+        train(_workplace(job, SftOptions(**settings), get_arm("sft"), seed=0, progress=_part(report)))
 
 
-def _workplace(job: Assignment, options: Any, *, seed: int, uses_labels: bool, progress: Progress) -> Workplace:
+def _workplace(job: Assignment, options: Any, arm: Arm, *, seed: int, progress: Progress) -> Workplace:
+    """What an arm gets: the sealed labels and the verifier only where it declares that it uses them."""
+
     def labels(split: Split) -> Mapping[str, Label]:
         return read_labels(job.task.data, split)
 
@@ -198,9 +200,10 @@ def _workplace(job: Assignment, options: Any, *, seed: int, uses_labels: bool, p
         limits=job.task.spec.limits,
         answer_form=job.task.spec.answer,
         pool=tuple(job.task.pool()),
-        train=tuple(job.task.items("train")) if uses_labels else (),
+        train=tuple(job.task.items("train")) if arm.uses_labels else (),
         interpreter=job.task.interpreter,
-        labels=labels if uses_labels else None,
+        labels=labels if arm.uses_labels else None,
+        verifier=job.task.verifier if arm.uses_verifier else None,
         progress=progress,
         ledger=Ledger(job.folder.ledger),
         reserved=job.config["deployed"]["labels"],
@@ -230,9 +233,7 @@ def model(job: Assignment, report: Report) -> None:
         tuned = 0.8
         if not job.folder.model.is_file():
             with _timed(job.folder, "tune"):
-                place = _workplace(
-                    job, options, seed=job.config["seed"], uses_labels=arm.uses_labels, progress=_part(report, 0, tuned)
-                )
+                place = _workplace(job, options, arm, seed=job.config["seed"], progress=_part(report, 0, tuned))
                 checkpoint = arm.tune(place)
             inside = checkpoint.is_relative_to(job.folder.root)
             name = checkpoint.relative_to(job.folder.root).as_posix() if inside else STARTING_MODEL

@@ -47,7 +47,7 @@ def test_a_grid_expands_to_readable_ids_in_file_order() -> None:
     ]
     sft = [cell for cell in cells if cell.arm == "sft"]
     assert {cell.task for cell in sft} == {"sec_filings"}
-    assert [cell.options.labels_used() for cell in sft] == [50, 50, 200, 200]
+    assert [cell.options.labels_used(1600) for cell in sft] == [50, 50, 200, 200]
 
 
 def test_cells_of_one_arm_and_options_share_a_label() -> None:

@@ -16,13 +16,14 @@ from tao.cli import main
 from tao.errors import InputError
 from tao.flywheel.pool import next_pool
 from tao.flywheel.previous import read_previous
-from tao.flywheel.promote import WATCHED, Promotion, decide, watched
+from tao.flywheel.promote import Promotion, decide
 from tao.loop import tune
 from tao.meaning import Outcome, Reading
 from tao.prompts import Message, Prompt, request_digest, write_prompts
 from tao.recipe import Recipe
-from tao.rounds import TuneResult
+from tao.rounds import WATCHED, TuneResult
 from tao.sampling.samplers import local_sampler
+from tao.watch import watched
 
 
 def ask(number: int, name: str = "") -> Prompt:

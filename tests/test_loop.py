@@ -17,6 +17,8 @@ from tao.loop import TuneResult, tune
 from tao.meaning import Outcome, Reading
 from tao.prompts import Message, Prompt
 from tao.recipe import Recipe, make_recipe, read_recipe
+from tao.report import render_run
+from tao.rounds import LAST_ROUND
 from tao.scoring.alarms import Alarm
 
 POOL = [Prompt(f"p{i}", (Message("user", f"say {chr(97 + i)}"),)) for i in range(12)]
@@ -182,6 +184,59 @@ def test_an_alarm_keeps_the_model_before_the_one_that_raised_it(
     assert (result.rounds[1].checkpoint is None) is watch
 
 
+STROKE = RECIPE.model_copy(update={"objective": "rft", "epochs": 30, "rounds": 1})
+"""One round so long that the model has one answer left for every prompt."""
+
+
+def test_a_last_model_with_one_answer_left_is_not_kept(base: Path, tmp_path: Path) -> None:
+    blind = run(base, tmp_path / "blind", STROKE)
+    assert (blind.stopped, blind.last) == ("rounds", None) and blind.checkpoint != base
+    out = tmp_path / "watched"
+    recipe = STROKE.model_copy(update={"watch_last": True})
+    with pytest.raises(KeyboardInterrupt):
+        run(base, out, recipe, progress=Killer("watch", len(POOL) + 1))
+    result = run(base, out, recipe)
+    assert (result.stopped, result.checkpoint) == ("alarm", base)
+    assert result.last is not None and [alarm.name for alarm in result.last.alarms] == ["cluster_collapse"]
+    assert result.rounds[0].stats.mean_clusters > 1.6 and result.last.stats.mean_clusters < 1.05
+    assert json.loads((out / "result.json").read_text())["checkpoint"] is None
+    assert "alarm in round 1: cluster_collapse" in render_run(out) and "1 rounds complete" in render_run(out)
+    charged = {(e.stage, e.round) for e in Ledger(out / "ledger.jsonl").entries()}
+    assert charged == {("explore", 0), ("train", 0), ("explore", LAST_ROUND + 1)}
+    assert result.tuning_flop > blind.tuning_flop
+    assert weights_of(out / "round-0" / "checkpoint") == weights_of(blind.checkpoint)
+    before = durable(out)
+    assert run(base, out, recipe, sampler=_never).checkpoint == base
+    assert durable(out) == before
+
+
+def test_a_last_model_without_an_alarm_is_kept_and_its_watch_is_part_of_the_budget(base: Path, tmp_path: Path) -> None:
+    gentle = RECIPE.model_copy(update={"epochs": 1, "learning_rate": 1e-3})
+    blind = run(base, tmp_path / "blind", gentle)
+    recipe = gentle.model_copy(update={"watch_last": True})
+    result = run(base, tmp_path / "watched", recipe)
+    assert (result.stopped, result.checkpoint.parent.name) == ("rounds", "round-1")
+    assert result.last is not None and (result.last.number, result.last.alarms) == (2, ())
+    assert weights_of(result.checkpoint) == weights_of(blind.checkpoint)
+    # Enough for two rounds like the first, but not for looking at what the second trained.
+    first = Ledger(tmp_path / "blind" / "ledger.jsonl").totals([0])
+    enough = 2 * sum(total.model_flop for total in first.values())
+    assert run(base, tmp_path / "enough", gentle, budget_flop=enough).stopped == "rounds"
+    tight = run(base, tmp_path / "tight", recipe, budget_flop=enough)
+    assert (tight.stopped, len(tight.rounds)) == ("budget", 1) and tight.last is not None
+
+
+def test_a_plan_counts_the_watch_as_part_of_a_round() -> None:
+    assert [Recipe(watch_last=True).watch_share(pool) for pool in (12, 200, 800)] == [1.0, 1.0, 0.25]
+    assert Recipe(watch_last=True, prompts_per_round=400).watch_share(1600) == 0.5
+    assert Recipe().watch_share(12) == 0.0
+
+
+def test_the_watch_is_left_out_of_the_records_of_runs_without_it() -> None:
+    assert "watch_last" not in Recipe().model_dump()
+    assert Recipe(watch_last=True).model_dump()["watch_last"] is True
+
+
 def test_without_any_trusted_vote_the_model_is_kept(base: Path, tmp_path: Path) -> None:
     class Deaf(Toy):
         def read(self, prompt: Prompt, answers: Sequence[str]) -> list[Reading]:
@@ -235,6 +290,7 @@ def test_rft_runs_through_the_same_loop(base: Path, tmp_path: Path) -> None:
         ({"samples": 2, "mix": {"direct": 1, "plan": 1, "reorder": 1}}, "3 strategies"),
         ({"runs": 0.9}, "ordered"),
         ({"objective": "ppo"}, "objective"),
+        ({"watch": False, "watch_last": True}, "watch_last: goes with `watch: true`"),
     ],
 )
 def test_bad_recipes_are_refused_with_a_reason(fields: dict[str, object], message: str) -> None:

@@ -1,7 +1,8 @@
 """Whether a newly tuned model may take the place of the one in service, judged without labels.
 
-`tao.loop` watches each round's samples, which come from the model of the round *before*: the model a run ends
-with was never watched. So both models answer the same prompts once more, and the alarms compare them.
+`tao.loop` watches each round's samples, which come from the model of the round *before*, and the last model only if
+the recipe says so, on prompts it was tuned on. So both models answer the same prompts once more, and the alarms compare
+them.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from random import Random
 from typing import TYPE_CHECKING
 
 from tao.compute import Ledger
@@ -18,20 +18,14 @@ from tao.meaning import Interpreter
 from tao.prompts import Prompt
 from tao.recipe import Recipe
 from tao.rounds import WATCH_ROUND, TuneResult
-from tao.sampling.explore import explore
-from tao.sampling.protocol import Settings
 from tao.scoring.alarms import Alarm, alarms
-from tao.scoring.score import score
-from tao.scoring.signals import load_signals
 from tao.scoring.stats import RoundStats
 from tao.stage import write_atomic
+from tao.watch import observe
 
 if TYPE_CHECKING:
     from tao.loop import Progress
     from tao.sampling.samplers import SamplerFactory
-
-WATCHED = 200
-"""Prompts that both models answer: a fall of the run rate by 15 points in 200 groups of samples is no accident."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +47,6 @@ class Promotion:
     alarms: tuple[Alarm, ...]
     before: RoundStats | None
     after: RoundStats | None
-
-
-def watched(prompts: Sequence[Prompt], new: int, rng: Random) -> list[Prompt]:
-    """At most `WATCHED` prompts to watch on: new ones and replayed ones in the pool's own proportion.
-
-    Args:
-        prompts: The pool, new prompts first.
-        new: How many are new.
-        rng: Chooses.
-    """
-    take = min(1.0, WATCHED / len(prompts))
-    parts = (range(new), range(new, len(prompts)))
-    return [prompts[at] for part in parts for at in sorted(rng.sample(part, round(take * len(part))))]
 
 
 def decide(
@@ -95,34 +76,26 @@ def decide(
     """
     if result.checkpoint == serving:
         reason = {"alarm": "an alarm went off while tuning", "no_signal": "there was nothing to train on"}
-        found = tuple(alarm for done in result.rounds for alarm in done.alarms)
+        rounds = [*result.rounds, *([result.last] if result.last else [])]
+        found = tuple(alarm for done in rounds for alarm in done.alarms)
         decision = Promotion(False, reason.get(result.stopped, "no round trained"), serving, found, None, None)
     else:
         ledger = Ledger(out / "ledger.jsonl")
-        settings = Settings(recipe.max_prompt_tok, recipe.max_new_tok, recipe.temperature)
-        signals = load_signals(recipe.signals)
-        stats = []
-        for number, (name, model) in enumerate((("before", serving), ("after", result.checkpoint))):
-            answering = sampler(model)
-            try:
-                samples = explore(
-                    prompts,
-                    answering,
-                    recipe.counts(),
-                    settings,
-                    seed=seed,
-                    round=WATCH_ROUND + number,
-                    out=out / "watch" / name / "samples.jsonl",
-                    ledger=ledger,
-                    progress=progress,
-                )
-            finally:
-                answering.close()
-            scores = samples.with_name("scores.jsonl")
-            scored = score(
-                prompts, samples, interpreter, recipe.rewards(), out=scores, signals=signals, progress=progress
+        stats = [
+            observe(
+                model,
+                prompts,
+                out / "watch" / name,
+                interpreter=interpreter,
+                recipe=recipe,
+                seed=seed,
+                number=WATCH_ROUND + number,
+                ledger=ledger,
+                sampler=sampler,
+                progress=progress,
             )
-            stats.append(scored.stats())
+            for number, (name, model) in enumerate((("before", serving), ("after", result.checkpoint)))
+        ]
         found = tuple(alarms(stats))
         words = "; ".join(f"{alarm.name}: {alarm.message}" for alarm in found)
         checkpoint = serving if found else result.checkpoint

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tao import __version__
+from tao.compute import Entry, Ledger
 from tao.errors import InputError
 from tao.meaning import Interpreter, Outcome, Reading
 from tao.prompts import Prompt, Sample, pool_digest
@@ -29,6 +30,11 @@ class ScoredRound:
     prompts: Sequence[Prompt]
     samples: Mapping[str, Sequence[Sample]]
     scores: Mapping[str, Sequence[Score]]
+
+    def only(self, prompts: Sequence[Prompt]) -> ScoredRound:
+        """The part of the round that belongs to some of its prompts."""
+        ids = [prompt.id for prompt in prompts]
+        return ScoredRound(prompts, {i: self.samples[i] for i in ids}, {i: self.scores[i] for i in ids})
 
     def stats(self) -> RoundStats:
         """Label-free summary."""
@@ -161,3 +167,12 @@ def score(
         stage.finish()
     ordered = {prompt.id: scores[prompt.id] for prompt in prompts}
     return ScoredRound(prompts, samples, ordered)
+
+
+def charge_signals(scored: ScoredRound, signals: Sequence[Weighed], ledger: Ledger, number: int) -> None:
+    """Charge what the further signals computed for a round's distinct answers."""
+    for weighed in signals:
+        ask = weighed.signal.flop
+        flop = sum(ask(prompt, distinct_answers(scored.samples[prompt.id])) for prompt in scored.prompts)
+        if flop:
+            ledger.charge(Entry("score", number, weighed.signal.name, model_flop=flop, device_flop=flop))

@@ -6,7 +6,7 @@ import importlib
 
 from tao_bench.arms.contract import Arm
 
-ARM_NAMES = ("base", "base_maj", "sft", "tao", "endpoint")
+ARM_NAMES = ("base", "base_maj", "sft", "tao", "gold_reward", "endpoint")
 
 
 def get_arm(name: str) -> Arm:

@@ -1,7 +1,8 @@
 """What an arm is: a way to obtain a model, and what it is handed to do so.
 
 An arm is one module with an `ARM` of type `Arm`. Only an arm that declares `uses_labels` is handed
-a reader of labels; to any other the field is None and its process refuses to open them.
+a reader of labels; to any other the field is None and its process refuses to open them. The same holds for the
+task's verifier and `uses_verifier`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from tao.meaning import Interpreter
 from tao.prompts import Prompt
 from tao.sampling.protocol import Sampler
 from tao_bench.task import Item, Label, Limits, Split
+from tao_bench.verify.verdict import Verifier
 
 LabelReader = Callable[[Split], Mapping[str, Label]]
 Progress = Callable[[str, int, int], None]
@@ -44,8 +46,8 @@ class ArmOptions(BaseModel):
         """The arm as tables name it, e.g. ``TAO n=8 x3``."""
         raise NotImplementedError
 
-    def labels_used(self) -> int:
-        """Labels of the task the arm trains on."""
+    def labels_used(self, pool: int) -> int:
+        """Labels of the task the arm trains on, where the task's pool has so many prompts."""
         return 0
 
     def budget(self) -> dict[str, int] | None:
@@ -79,6 +81,7 @@ class Workplace:
         train: Items of the labelled training split (prompts only); empty for label-free arms.
         interpreter: Makes the label-free reader of answers; the caller closes it.
         labels: Reads sealed labels; None unless the arm declares `uses_labels`.
+        verifier: Makes the task's verifier, the caller closes it; None unless the arm declares `uses_verifier`.
         progress: Where to tell how far it is.
         ledger: Where every stage charges its tokens and FLOPs.
         reserved: Labels of the train split that made the deployed assistant; no arm trains on them again.
@@ -96,6 +99,7 @@ class Workplace:
     train: tuple[Item, ...]
     interpreter: Callable[[], Interpreter]
     labels: LabelReader | None
+    verifier: Callable[[], Verifier] | None
     progress: Progress
     ledger: Ledger
     reserved: int = 0
@@ -110,6 +114,8 @@ class Arm:
     Attributes:
         name: As experiment files call it.
         uses_labels: Whether it trains on labels; if not, its process cannot open them.
+        uses_verifier: Whether it trains on the verifier's verdicts, which takes labels too. Another version of the
+            verifier then means other weights, not only other verdicts on the same answers.
         options: Its options model.
         tune: Trains and returns the checkpoint's folder; None for arms that use the base as it is.
         decode: How its model answers: one greedy response, or the majority of several samples.
@@ -122,3 +128,8 @@ class Arm:
     tune: Callable[[Workplace], Path] | None
     decode: Literal["greedy", "majority"] = "greedy"
     sampler: Callable[[Any], Sampler] | None = None
+    uses_verifier: bool = False
+
+    def __post_init__(self) -> None:
+        if self.uses_verifier and not self.uses_labels:
+            raise ValueError(f"arm {self.name}: verdicts are labels, so an arm that uses them declares uses_labels")

@@ -45,7 +45,7 @@ class SftOptions(ArmOptions):
         """E.g. ``SFT 200 labels``."""
         return f"SFT {self.labels:,} labels"
 
-    def labels_used(self) -> int:
+    def labels_used(self, pool: int) -> int:
         """Labels trained on."""
         return self.labels
 

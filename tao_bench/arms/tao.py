@@ -8,17 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field, model_validator
 
+from tao.meaning import Interpreter
 from tao.recipe import Recipe, make_recipe
 from tao_bench.arms.contract import Arm, ArmOptions, Progress, Workplace
 from tao_bench.task import Limits
 
+if TYPE_CHECKING:
+    from tao.rounds import TuneResult
+
 LONGER_VIEW_TOK = 16
 """Room for what a view adds to the deployment prompt (the request for a plan, say)."""
-STAGE_WEIGHTS = {"explore": (0.0, 0.6), "score": (0.6, 0.7), "train": (0.7, 1.0)}
+STAGE_WEIGHTS = {"explore": (0.0, 0.6), "score": (0.6, 0.7), "train": (0.7, 1.0), "watch": (1.0, 1.0)}
 """Usual parts of a round's seconds, for the time left."""
 
 
@@ -26,6 +30,8 @@ class TaoOptions(ArmOptions):
     """The budget, and the recipe it is spent by."""
 
     GRID = ("samples", "rounds")
+    DEFAULTS: ClassVar[Mapping[str, Any]] = {}
+    """Fields of the recipe that differ from its own defaults unless `recipe` gives them."""
 
     samples: int = Field(default=8, ge=2)
     """Samples per prompt and round, over all strategies."""
@@ -54,6 +60,7 @@ class TaoOptions(ArmOptions):
         fields = {
             "max_prompt_tok": limits.max_prompt_tok + LONGER_VIEW_TOK,
             "max_new_tok": limits.max_new_tok,
+            **self.DEFAULTS,
             **self.recipe,
             "samples": self.samples,
             "rounds": self.rounds,
@@ -97,15 +104,19 @@ def over_rounds(report: Progress, rounds: int, folder: Path) -> Progress:
 
 def tune(place: Workplace) -> Path:
     """Run the loop on the pool's prompts; nothing it is given could hold a label."""
+    return run_loop(place, place.interpreter()).checkpoint
+
+
+def run_loop(place: Workplace, interpreter: Interpreter) -> TuneResult:
+    """Run the loop on the pool's prompts, read by an interpreter that is closed at the end."""
     from tao.loop import tune as run
 
     options: TaoOptions = place.options
     recipe = options.made(place.limits)
     if "sampler" not in options.recipe:
         recipe = recipe.model_copy(update={"sampler": place.sampler, "vllm": place.engine})
-    interpreter = place.interpreter()
     try:
-        result = run(
+        return run(
             place.base,
             place.pool[: options.prompts],
             interpreter,
@@ -118,7 +129,6 @@ def tune(place: Workplace) -> Path:
         )
     finally:
         interpreter.close()
-    return result.checkpoint
 
 
 ARM = Arm(name="tao", uses_labels=False, options=TaoOptions, tune=tune)

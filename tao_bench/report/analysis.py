@@ -27,6 +27,8 @@ from tao_bench.stats import (
 )
 from tao_bench.verify.verdict import Status
 
+CEILING = "gold_reward"
+"""The arm that tunes on the verifier's verdicts; it stands behind the label-free ones."""
 BUDGET_OPTIONS = frozenset({"samples", "rounds", "budget_flop", "seed"})
 LONGER = 1.1
 """Mean answer length, relative to base, from which a gain is flagged as bought at inference."""
@@ -117,7 +119,7 @@ class TaskReport:
 
     Attributes:
         task: Task with version.
-        arms: In table order: base, base maj, SFT by labels, tuned by FLOPs.
+        arms: In table order: base, base maj, SFT by labels, tuned by FLOPs, their ceiling on gold rewards, endpoints.
         p_base: Arm label to the p-value against base, Holm-adjusted (see `analyse`).
         base: Greedy base.
         maj: Base with voting at inference.
@@ -198,8 +200,9 @@ def _task(results: Results, task: str) -> TaskReport:
         _arm(results, cells, scores[label], scores[base_label] if base_label not in (None, label) else None, base_tok)
         for label, cells in groups.items()
     ]
-    kinds = {"base": 0, "base_maj": 1, "sft": 2, REMOTE: 4}
-    arms.sort(key=lambda a: (kinds.get(a.arm, 3), a.arm if a.arm not in kinds else "", a.recipe, a.labels, a.flop))
+    kinds = {"base": 0, "base_maj": 1, "sft": 2, REMOTE: 5}
+    order = {**kinds, CEILING: 4}
+    arms.sort(key=lambda a: (order.get(a.arm, 3), a.arm if a.arm not in kinds else "", a.recipe, a.labels, a.flop))
     base = next((a for a in arms if a.arm == "base"), None)
     majors = [a for a in arms if a.arm == "base_maj"]
     maj = max(majors, key=lambda a: a.cells[0].inference_samples, default=None)
