@@ -25,6 +25,7 @@ _CUES = frozenset(
 _LETTERS = re.compile(r"[a-z]+")
 _MARKS = tuple("*_`#>\\")
 _MARKUP = re.compile(r"[*_`#>]{1,3}|\\[\[\]()]|\\(?:text|boxed|frac|approx|times)")
+_DIGIT_RUN = re.compile(r"\d[\d,.]*")
 _FIGURE = re.compile(r"(?!(?:19|20)\d\d(?![\d,]|\.\d))(?<![\d,.])\d[\d,.]*")
 _WORD = re.compile(r"[A-Za-z]{2,}")
 _ENDS = frozenset(".!?:;,)]\"'")
@@ -59,6 +60,8 @@ def clean(text: str) -> str:
 def is_table_row(line: str) -> bool:
     """Whether a line is a row of figures: three or more beside years, no verb and no equation to state anything."""
     if "=" in line or "/" in line:
+        return False
+    if len(_DIGIT_RUN.findall(line)) < 3:  # the cheaper count settles most lines
         return False
     numbers = len(_FIGURE.findall(line))
     if numbers < 3:

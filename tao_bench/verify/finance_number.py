@@ -222,7 +222,9 @@ def stated(sentence: str, years: bool = False, asked: Sequence[int] = ()) -> lis
         asked: Years that the question names.
         years: The amount sought looks like a year, so that one may be meant wherever nothing says that it is a date.
     """
-    tail = _TO_ONE.sub(r"\1", _tail(sentence).strip())
+    tail = _tail(sentence).strip()
+    if ":" in tail:
+        tail = _TO_ONE.sub(r"\1", tail)
     value = _evaluated(tail)
     if value is not None:
         return [value]
@@ -238,24 +240,27 @@ def _settled(text: str, numbers: Sequence[Quantity], asked: Sequence[int]) -> li
     """The numbers that `stated` does not leave out; all of them where there are too many to conclude anything."""
     if len(numbers) > MAX_NUMBERS:
         return list(numbers)
+    dated, denies = bool(asked) and "20" in text, "not" in text.lower() or "n't" in text.lower()
+    if len(numbers) == 1 and not dated and not denies:
+        return list(numbers)
     kept: list[Quantity] = []
-    open_from = False  # the number to the right is one of several left open
+    left_open = False
     for index in range(len(numbers) - 1, -1, -1):
         number = numbers[index]
         before = text[max(0, number.start - _LOOK_BACK) : number.start]
-        link, following = "", None
+        year = _year_of(text, numbers, index) if dated else None
+        started = False
         if index + 1 < len(numbers):
             following = numbers[index + 1]
             link = text[number.end : following.start]
-        year = _year_of(text, numbers, index) if asked else None
-        either = following is not None and _OR.fullmatch(link) is not None and not _restates(number, following)
-        between = _AND.fullmatch(link) is not None and _BETWEEN.search(before) is not None
-        if (either or between) and kept and kept[-1] is following:
-            kept.pop()
-        open_from = either or between or (open_from and _COMMA.fullmatch(link) is not None)
+            either = _OR.fullmatch(link) is not None and not _restates(number, following)
+            between = _AND.fullmatch(link) is not None and _BETWEEN.search(before) is not None
+            if (either or between) and kept and kept[-1] is following:
+                kept.pop()
+            left_open = either or between or (left_open and _COMMA.fullmatch(link) is not None)
+            started = year is None and _TO.match(link) is not None and _FROM.search(before) is not None
         other_year = year is not None and not min(asked) <= year <= max(asked)
-        started = year is None and _TO.search(link) is not None and _FROM.search(before) is not None
-        if not (open_from or other_year or started or _DENIED.search(before)):
+        if not (left_open or started or other_year or (denies and _DENIED.search(before))):
             kept.append(number)
     return kept[::-1]
 
