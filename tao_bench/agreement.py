@@ -19,8 +19,8 @@ import numpy as np
 
 from tao.errors import InputError
 from tao.prompts import Prompt
-from tao_bench.grade import Answer, first_of_each, labelled_prompts, read_answers, result_row, unlabelled
-from tao_bench.task import LABELLED_SPLITS, Label
+from tao_bench.grade import EVERY_SPLIT, Answer, first_of_each, labelled_prompts, read_answers, result_row, unlabelled
+from tao_bench.task import Label
 from tao_bench.verify.verdict import Status, Verdict
 
 if TYPE_CHECKING:
@@ -222,13 +222,13 @@ def judge_labelled(
         workers: Threads; more than one pays for verifiers that wait for a network only.
         tick: Called with the answers judged so far.
     """
-    known = labelled_prompts(task, LABELLED_SPLITS)
+    known = labelled_prompts(task, EVERY_SPLIT)
     without = {prompt.id for prompt in task.pool()}
     todo: list[tuple[Answer, str, str, Prompt, Label]] = []
     for path in paths:
         for answer, human in read_labelled(path, dropped, f"{task.spec.name}_id"):
             if answer.id not in known:
-                dropped.append(f"{answer.where}: {unlabelled(answer.id, without, LABELLED_SPLITS)}")
+                dropped.append(f"{answer.where}: {unlabelled(answer.id, without, EVERY_SPLIT)}")
                 continue
             todo.append((answer, human, path.stem, *known[answer.id]))
     verifier = task.verifier()

@@ -25,7 +25,7 @@ def run_agreement(options: argparse.Namespace) -> int:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from tao_bench.agreement import disputed_ids, judge_labelled, report, write_disagreements
-    from tao_bench.grade import dropped_lines, labelled_prompts
+    from tao_bench.grade import EVERY_SPLIT, dropped_lines, labelled_prompts
     from tao_bench.registry import load_task
 
     for path in (options.out, options.disagreements):
@@ -63,7 +63,7 @@ def run_agreement(options: argparse.Namespace) -> int:
         _write(options.out, text)
         print(f"\nreport: {options.out}")
     if options.disagreements is not None:
-        golds = {key: label.gold for key, (_, label) in labelled_prompts(task).items()}
+        golds = {key: label.gold for key, (_, label) in labelled_prompts(task, EVERY_SPLIT).items()}
         count = write_disagreements(options.disagreements, rows, golds)
         print(f"{count} disagreements: {options.disagreements}")
     return 1 if dropped or not rows or len(errors) > MAX_MISSING * len(rows) else 0

@@ -24,6 +24,8 @@ from tao_bench.verify.verdict import Status, Verdict, failed
 if TYPE_CHECKING:
     from tao_bench.registry import Task
 
+EVERY_SPLIT: tuple[Split, ...] = ("pool", *LABELLED_SPLITS)
+"""Judging may open the pool's sealed labels: answers to a published set cover all of its questions."""
 NAMED = 10
 """Dropped rows that are given with their reason; of the others the line is."""
 _WHERE = re.compile(r"(?P<file>.*?):(?P<line>\d+): ")
@@ -112,11 +114,20 @@ def read_answers(path: Path, dropped: list[str], id_field: str = "id") -> Iterat
                 dropped.append(f"{where}: {problem}")
                 continue
             name = "id" if "id" in row else id_field
-            yield Answer(str(row[name]), str(row[_answer_field(row)]), row, where)
+            yield Answer(str(row[name]), _text(row[_answer_field(row)]), row, where)
 
 
 def _answer_field(row: dict[str, Any]) -> str:
     return next((name for name in ANSWER_FIELDS if name in row), "")
+
+
+def _text(answer: Any) -> str:
+    """An answer as text; several spans, given as a list, as the JSON list that verifiers of spans read."""
+    return json.dumps(answer, ensure_ascii=False) if isinstance(answer, list) else str(answer)
+
+
+def _is_spans(answer: Any) -> bool:
+    return isinstance(answer, list) and bool(answer) and all(type(part) in (str, int, float) for part in answer)
 
 
 def _problem(row: Any, id_field: str) -> str:
@@ -130,10 +141,10 @@ def _problem(row: Any, id_field: str) -> str:
     if not field:
         return "no answer"
     answer = row[field]
-    if not isinstance(answer, str | int | float) or isinstance(answer, bool):
+    if not (isinstance(answer, str | int | float) or _is_spans(answer)) or isinstance(answer, bool):
         return f"the answer is not text but {_JSON_TYPES[type(answer)]}"
-    if isinstance(answer, str) and len(answer) > MAX_ANSWER_CHARS:
-        return f"the answer has {len(answer):,} characters, more than {MAX_ANSWER_CHARS:,}"
+    if len(_text(answer)) > MAX_ANSWER_CHARS:
+        return f"the answer has {len(_text(answer)):,} characters, more than {MAX_ANSWER_CHARS:,}"
     return ""
 
 
@@ -191,18 +202,24 @@ def _reader(task: Task, dialect: str) -> Reader:
 
 
 def labelled_prompts(task: Task, splits: Sequence[Split] = LABELLED_SPLITS) -> dict[str, tuple[Prompt, Label]]:
-    """Every item of the splits with its label, by id: what stored answers are judged against."""
+    """Every item of the splits with its label, by id: what stored answers are judged against.
+
+    Of the pool, whose labels are sealed from tuning but not from judging, only prompts that have one.
+    """
     found: dict[str, tuple[Prompt, Label]] = {}
     for split in splits:
+        if split == "pool" and not (task.data / "labels" / "pool.jsonl").is_file():
+            continue
         labels = read_labels(task.data, split)
-        found.update({item.prompt.id: (item.prompt, labels[item.prompt.id]) for item in task.items(split)})
+        prompts = task.pool() if split == "pool" else [item.prompt for item in task.items(split)]
+        found.update({p.id: (p, labels[p.id]) for p in prompts if split != "pool" or p.id in labels})
     return found
 
 
 def unlabelled(name: str, pool: Set[str], splits: Sequence[Split]) -> str:
     """Why an answer to an id without a label in these splits cannot be judged."""
     if name in pool:
-        return f"{name} belongs to the pool, whose prompts have no labels"
+        return f"{name} belongs to the pool and has no label here"
     return f"no item of {', '.join(splits)} has the id {name}"
 
 
@@ -240,7 +257,7 @@ def grade_answers(
     out: TextIO | None,
     tally: Tally,
     *,
-    splits: tuple[Split, ...] = LABELLED_SPLITS,
+    splits: tuple[Split, ...] = EVERY_SPLIT,
     dialect: str = "",
     tick: Callable[[int], None] = lambda done: None,
 ) -> None:
@@ -251,7 +268,7 @@ def grade_answers(
         answers: What to judge. An id of no item is noted as dropped.
         out: Where rows go (the given row plus status, score, extracted, reason), or None.
         tally: Counts, filled on the way: complete up to the last row whatever stops the run.
-        splits: Labelled splits whose items may be answered.
+        splits: Splits whose items may be answered.
         dialect: sqlglot dialect of SQL answers, '' for Databricks.
         tick: Called with the rows judged so far.
     """
@@ -320,7 +337,7 @@ def run_grade(
     if policy:
         options = {**task.spec.verifier_options, "policy": policy}
         task = replace(task, spec=task.spec.model_copy(update={"verifier_options": options}))
-    splits: tuple[Split, ...] = (split,) if split else LABELLED_SPLITS
+    splits: tuple[Split, ...] = (split,) if split else EVERY_SPLIT
     if out is not None and out.resolve() == path.resolve():
         raise InputError("would overwrite the answers", f"--out {out}", "name another file")
     tally = Tally()
@@ -349,7 +366,7 @@ def run_grade(
     finally:
         if handle is not None:
             handle.close()
-    print(summary(tally, sum(len(task.items(each)) for each in splits)))
+    print(summary(tally, len(labelled_prompts(task, splits))))
     if out is not None:
         print(f"rows: {out}")
     return 0 if tally.graded and not tally.dropped else 1

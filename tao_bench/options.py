@@ -233,7 +233,7 @@ def build_parser() -> argparse.ArgumentParser:
     grade.add_argument("task")
     grade.add_argument("answers", type=Path, metavar="ANSWERS.jsonl")
     grade.add_argument("-o", "--out", type=Path, metavar="OUT.jsonl", help="one row per judged answer")
-    grade.add_argument("--split", choices=["train", "dev", "test"], help="items of this split only (default: all)")
+    grade.add_argument("--split", choices=["pool", "train", "dev", "test"], help="items of this split only")
     grade.add_argument("--policy", default="", metavar="NAME", help="rule of comparison (default: the task's own)")
     grade.add_argument("--answers-dialect", default="", metavar="NAME", help="port SQL answers from this dialect first")
     grade.add_argument("--data", action="append", default=[], metavar="[VARIABLE=]DIR", help="external data it needs")

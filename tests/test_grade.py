@@ -11,6 +11,7 @@ from stalls_task import GOLDS, write_stalls
 from tiny_task import write_jsonl, write_task
 
 from tao_bench.cli import main
+from tao_bench.grade import read_answers
 
 
 @pytest.fixture(autouse=True)
@@ -83,7 +84,7 @@ def test_bad_rows_are_counted_and_named_and_the_rest_is_judged(
         b'{"answer": "1"}',
         b'{"id": "tiny-99", "answer": "1"}',
         json.dumps({"id": target["id"]}).encode(),
-        json.dumps({"id": target["id"], "answer": [5]}).encode(),
+        json.dumps({"id": target["id"], "answer": [[5]]}).encode(),
         b'{"id": "\xff"}',
         b"",
         good.encode(),
@@ -93,7 +94,7 @@ def test_bad_rows_are_counted_and_named_and_the_rest_is_judged(
     assert code == 1
     assert [row["status"] for row in rows] == ["correct"]
     said = capsys.readouterr().out
-    assert "1 answers judged, on 1 of 14 items" in said
+    assert "1 answers judged, on 1 of 20 items" in said
     assert "7 rows were not judged" in said
     assert f"{answers}:1: not JSON" in said
     assert f"{answers}:5: no answer" in said
@@ -177,12 +178,24 @@ def test_every_row_left_out_is_named_by_its_line_and_the_pool_by_its_name(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     task = write_task(tmp_path / "tiny")
-    unlabelled = json.loads((task / "pool.jsonl").read_text().splitlines()[0])["id"]
+    pool = [json.loads(line)["id"] for line in (task / "pool.jsonl").read_text().splitlines()]
+    unlabelled = pool[0]
+    sealed = task / "labels" / "pool.jsonl"
+    sealed.write_text("".join(sealed.read_text().splitlines(keepends=True)[1:]))  # the others keep theirs
     answers = tmp_path / "answers.jsonl"
     write_jsonl(answers, [{"id": unlabelled, "answer": "1"}, *({"id": f"x{n}", "answer": "1"} for n in range(14))])
     code, _ = grade(task, answers)
     said = capsys.readouterr().out
     assert code == 1
-    assert f"{answers}:1: {unlabelled} belongs to the pool, whose prompts have no labels" in said
+    assert f"{answers}:1: {unlabelled} belongs to the pool and has no label here" in said
     assert f"{answers}:10: no item of" in said and f"{answers}:11: " not in said
     assert f"also {answers}: lines 11-15" in said
+
+
+def test_a_list_of_spans_is_an_answer_and_a_list_of_lists_is_none(tmp_path: Path) -> None:
+    answers, dropped = tmp_path / "answers.jsonl", list[str]()
+    write_jsonl(
+        answers, [{"id": "a", "answer": ["wages", 3]}, {"id": "b", "answer": [["wages"]]}, {"id": "c", "answer": []}]
+    )
+    assert [(row.id, row.text) for row in read_answers(answers, dropped)] == [("a", '["wages", 3]')]
+    assert [line.rpartition(": ")[2] for line in dropped] == ["the answer is not text but a list"] * 2
