@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tao.errors import InputError
+from tao.forms import PLAIN, make_plain
 from tao.training.objectives import listing
 
 if TYPE_CHECKING:
     from tao.loop import Progress
-    from tao.meaning import Interpreter
     from tao.recipe import Recipe
 
 EXAMPLES = """\
@@ -44,7 +44,7 @@ old prompts. Then both models answer the same prompts once more, and promotion.j
 replace the old: only if no alarm goes off.
 
 handles name what an answer is tried on, relative to the file: a database instance for SQL ("database",
-"database_2"), a document for numbers and filings ("document").
+"database_2"), a document for numbers and filings ("document"); answers in text and prose need none.
 
 objectives (recipe: objective), all weights or adapters (recipe: lora: {r: 16, alpha: 32, target: all-linear}):
 """ + listing()
@@ -97,7 +97,7 @@ def build_parser() -> argparse.ArgumentParser:
     tune.add_argument("--model", type=Path, metavar="DIR", help="transformers checkpoint to start from")
     tune.add_argument("--prompts", type=Path, required=True, metavar="FILE", help="the pool, or a log (see above)")
     _log_options(tune)
-    tune.add_argument("--answers", choices=["sql", "number", "filing"], help="what an answer is")
+    tune.add_argument("--answers", choices=PLAIN, help="what an answer is")
     tune.add_argument("--continue", dest="previous", type=Path, metavar="RUN", help="go on from a finished run")
     tune.add_argument("--replay", type=float, default=0.25, metavar="S", help="share of old prompts (default 0.25)")
     tune.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the run; resumed if it exists")
@@ -184,20 +184,6 @@ def _recipe(args: argparse.Namespace, default: Recipe | None = None) -> Recipe:
     return make_recipe({**recipe.model_dump(), **changed}, "command line") if changed else recipe
 
 
-def _interpreter(answers: str) -> Interpreter:
-    if answers == "sql":
-        from tao.sql.interpreter import SqlInterpreter
-
-        return SqlInterpreter()
-    if answers == "filing":
-        from tao.answers.filing_interpreter import FilingInterpreter
-
-        return FilingInterpreter()
-    from tao.answers.interpreter import NumberInterpreter
-
-    return NumberInterpreter()
-
-
 def _tune(args: argparse.Namespace) -> int:
     from random import Random
 
@@ -211,7 +197,7 @@ def _tune(args: argparse.Namespace) -> int:
     previous = read_previous(args.previous) if args.previous else None
     model: Path | None = args.model or (previous.model if previous else None)
     answers = args.answers or (previous.answers if previous else None)
-    for given, option in ((model, "--model DIR"), (answers, "--answers {sql,number}")):
+    for given, option in ((model, "--model DIR"), (answers, f"--answers {{{','.join(PLAIN)}}}")):
         if given is None:
             why = "the run kept the model it started from" if previous else ""
             raise InputError(f"{option} is needed" + (f": {why}" if why else ""), "tao tune", "see 'tao tune --help'")
@@ -244,7 +230,7 @@ def _tune(args: argparse.Namespace) -> int:
     from tao.watch import watched
 
     logging.disable_progress_bar()
-    interpreter = _interpreter(answers)
+    interpreter = make_plain(answers)
     try:
         with _bars(args.out) as progress:
             result = tune(

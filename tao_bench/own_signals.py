@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tao.errors import InputError
-from tao_bench.signals import SIGNALS, Group, Signal
+from tao_bench.signals import SIGNALS, Group, Signal, of_rule
 from tao_bench.task import suggest
 from tao_bench.verify.custom import is_custom, load_function
 
@@ -48,17 +48,22 @@ def task_signals(task: Task) -> dict[str, Signal]:
     """
     where = str(task.folder / "task.yaml")
     found: dict[str, Signal] = {}
-    for name in task.spec.signals or tuple(SIGNALS):
+    known = dict(SIGNALS)
+    if task.spec.answer == "prose":
+        from tao.answers.prose import SIGNALS as OF_PROSE
+
+        known.update({name: of_rule(rule) for name, rule in OF_PROSE.items()})
+    for name in task.spec.signals or tuple(known):
         if is_custom(name):
             found[name] = _own(
                 name, load_function(task.folder, name, where), str(Path(task.folder, name.split(":")[0]))
             )
-        elif name in SIGNALS:
-            found[name] = SIGNALS[name]
+        elif name in known:
+            found[name] = known[name]
         else:
             raise InputError(
-                f"`signals`: unknown signal {name!r}{suggest(name, set(SIGNALS))}",
+                f"`signals`: unknown signal {name!r}{suggest(name, set(known))}",
                 where,
-                f"use any of {', '.join(SIGNALS)}, or FILE.py:FUNCTION",
+                f"use any of {', '.join(known)}, or FILE.py:FUNCTION",
             )
     return found

@@ -27,6 +27,7 @@ from types import ModuleType
 from typing import Any
 
 from tao.errors import InputError
+from tao.forms import interpreter_class
 from tao.meaning import Interpreter
 from tao.prompts import Prompt, read_prompts
 from tao.stage import digest, file_digest
@@ -127,16 +128,6 @@ class Task:
         return make_verifier(self.spec, self.data, self.folder)
 
 
-INTERPRETERS = {
-    "sql": "tao.sql.interpreter:SqlInterpreter",
-    "number": "tao.answers.interpreter:NumberInterpreter",
-    "filing": "tao.answers.filing_interpreter:FilingInterpreter",
-    "text": "tao.answers.text:TextInterpreter",
-    "prose": "tao.answers.prose:ProseInterpreter",
-    "choice": "tao.answers.choice:ChoiceInterpreter",
-    "json": "tao.answers.record:JsonInterpreter",
-}
-"""Answer form to the label-free interpreter of it; made with the task's `answer_options`."""
 VERIFIERS = {
     "sql": "tao_bench.verify.sql:SqlVerifier",
     "number": "tao_bench.verify.number:NumberVerifier",
@@ -164,7 +155,7 @@ def make_interpreter(answer: str, options: Mapping[str, Any] | None = None, fold
     """The label-free interpreter of an answer form.
 
     Args:
-        answer: A key of `INTERPRETERS`.
+        answer: A key of `tao.forms.INTERPRETERS`.
         options: The task's `answer_options`.
         folder: The task's folder, where a schema that is named as a file lies.
 
@@ -172,9 +163,7 @@ def make_interpreter(answer: str, options: Mapping[str, Any] | None = None, fold
         InputError: Options that the form does not take, or that are at fault.
     """
     where = str(folder / "task.yaml") if folder else f"answer form {answer}"
-    made: Interpreter = _made(
-        _class(INTERPRETERS[answer]), (), _resolved(options or {}, folder), where, "answer_options"
-    )
+    made: Interpreter = _made(interpreter_class(answer), (), _resolved(options or {}, folder), where, "answer_options")
     return made
 
 

@@ -101,6 +101,22 @@ SIGNALS: Mapping[str, Signal] = {
 """In order of what they cost and know; each a plain function."""
 
 
+def of_rule(rule: Callable[[Prompt, Sequence[str]], Sequence[float | None]]) -> Signal:
+    """A rule of `tao.scoring.signals` as a signal; no evidence is worth the mean of the group's evidence.
+
+    Args:
+        rule: Gives each answer a value in [0, 1], or None.
+    """
+
+    def signal(group: Group) -> list[float]:
+        values = list(rule(group.prompt, [sample.answer or "" for sample in group.samples]))
+        known = [value for value in values if value is not None]
+        mean = sum(known) / len(known) if known else 0.5
+        return [mean if value is None else value for value in values]
+
+    return signal
+
+
 class TableOverlap:
     """Overlap of an answer's table with the consensus table on the tuning database (SQL answers only).
 

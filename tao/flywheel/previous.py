@@ -21,7 +21,7 @@ class Previous:
             starting model, which lies outside of it.
         prompts: Its pool.
         recipe: Its recipe.
-        answers: Name of its interpreter, ``sql`` or ``number``.
+        answers: Name of its interpreter, an answer form of `tao.forms`.
     """
 
     model: Path | None

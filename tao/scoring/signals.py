@@ -31,6 +31,7 @@ Rule = Callable[[Prompt, Sequence[str]], Sequence[float | None]]
 KNOWN = {
     "grounded": "tao.answers.grounding:grounded",
     "recomputes": "tao.answers.grounding:recomputes",
+    "answers_at_all": "tao.answers.prose:declines_not",
 }
 """Built-in rules by short name."""
 

@@ -12,23 +12,18 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from tao.answers.prose import SIGNALS, ProseInterpreter
 from tao.prompts import Message, Prompt, Sample
-from tao.scoring.consensus import consensus
-from tao.scoring.gate import is_vote
-from tao_bench.signals import Group, calibration, quality
+from tao_bench.signals import Group, Signal, calibration, of_rule, quality, support, vote_share
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 
 from financebench_folder import VARIABLE, published, questions  # noqa: E402
-
-Values = Callable[[Group], Sequence[float]]
 
 
 def groups(source: Path) -> tuple[list[Group], list[np.ndarray], list[str], list[bool]]:
@@ -56,34 +51,10 @@ def groups(source: Path) -> tuple[list[Group], list[np.ndarray], list[str], list
     return found, right, companies, numeric
 
 
-def as_signal(rule: Callable[..., Sequence[float | None]]) -> Values:
-    """A rule's values; no evidence is worth the mean of the group's evidence."""
-
-    def signal(group: Group) -> list[float]:
-        values = list(rule(group.prompt, [sample.text for sample in group.samples]))
-        known = [value for value in values if value is not None]
-        mean = sum(known) / len(known) if known else 0.5
-        return [mean if value is None else value for value in values]
-
-    return signal
-
-
-def share(group: Group) -> list[float]:
-    """Share of the valid votes that mean the same."""
-    vote = consensus(group.readings)
-    return [vote.shares[str(r.key)] if vote and is_vote(r) else 0.0 for r in group.readings]
-
-
-def support(group: Group) -> list[float]:
-    """Share of all answers that mean the same."""
-    keys = [r.key if is_vote(r) else None for r in group.readings]
-    return [keys.count(key) / len(keys) if key is not None else 0.0 for key in keys]
-
-
-ALL: dict[str, Values] = {
-    "vote share": share,
+ALL: dict[str, Signal] = {
+    "vote share": vote_share,
     "support": support,
-    **{name: as_signal(rule) for name, rule in SIGNALS.items()},
+    **{name: of_rule(rule) for name, rule in SIGNALS.items()},
 }
 
 
@@ -107,7 +78,7 @@ def tables(source: Path) -> list[str]:
                 f"| {name} | {q.auc:.2f} [{q.auc_low:.2f}, {q.auc_high:.2f}] | {q.within:.2f} "
                 f"[{q.within_low:.2f}, {q.within_high:.2f}] | {q.best:.1%} |"
             )
-        votes = [np.asarray(share(found[place]), dtype=np.float64) for place in at]
+        votes = [np.asarray(vote_share(found[place]), dtype=np.float64) for place in at]
         top = [(float(v.max()), bool(r[int(v.argmax())])) for v, r in zip(votes, some, strict=True)]
         lines += ["", "| winner's share of the votes | winners | mean share | right |", "|---|---|---|---|"]
         for part in calibration(np.array([t[0] for t in top]), np.array([t[1] for t in top])):
