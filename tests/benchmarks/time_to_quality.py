@@ -7,8 +7,8 @@ Same model (reference), same prompts (the first 400 of the document task's pool)
 prompts a step (256 samples) and every prompt once; it is tuned over learning rates, each rate a run, and its best point
 on dev counts. TAO runs its published recipe. Models are judged greedily on dev between steps with the clock stopped; a
 model's time is all CPU that its run had spent by then (loading, files and hashes included for TAO). Dev is small, so
-the interval of the difference stands beside the times. Autocast makes TRL's training faster and its generating slower: the
-faster of the two in a trial step is used.
+the interval of the difference stands beside the times. Autocast makes TRL's training faster and its generating slower:
+the faster of the two in a trial step is used.
 
 The last table says where a TAO round's wall seconds go: forward passes and backward passes of the model, and all else.
 """
