@@ -47,6 +47,7 @@ PRESETS = (
     "trials_objectives",
     "trials_signals",
     "overoptimisation",
+    "ablation",
 )
 ENTRY_FIELDS = ("arm", "name", "label", "seeds", "tasks")
 
