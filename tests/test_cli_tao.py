@@ -35,7 +35,7 @@ def tune(model: Path, pool: Path, out: Path, *more: str) -> list[str]:
     return ["tune", "--model", str(model), "--prompts", str(pool), "--answers", "number", "--out", str(out), *more]
 
 
-@pytest.mark.parametrize("verb", [[], ["tune"], ["report"]])
+@pytest.mark.parametrize("verb", [[], ["tune"], ["explore"], ["score"], ["train"], ["report"]])
 def test_help_teaches_and_loads_nothing_heavy(verb: list[str]) -> None:
     code = "import sys; from tao.cli import main\ntry: main(sys.argv[1:])\nexcept SystemExit: pass\n"
     code += "heavy = {'torch', 'transformers', 'trl', 'datasets', 'pydantic', 'rich', 'duckdb', 'sqlglot'}\n"
@@ -49,7 +49,7 @@ def test_help_teaches_and_loads_nothing_heavy(verb: list[str]) -> None:
     [
         (["--recipe", "nowhere.yaml"], "nowhere.yaml: cannot be read"),
         (["--samples", "1"], "samples: Input should be greater than or equal to 2"),
-        (["--budget-flop", "-1"], "--budget-flop: a budget must be positive"),
+        (["--budget", "-1"], "--budget: a budget must be positive"),
         (["--model", "nowhere"], "nowhere"),
         (["--prompts", "nowhere.jsonl"], "nowhere.jsonl: cannot be read"),
     ],

@@ -1,0 +1,58 @@
+"""Whether a folder holds a model that can be loaded, asked before anything is spent on it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tao.compute import ModelShape
+from tao.errors import InputError
+
+FIX = "name a folder with config.json, *.safetensors and a tokenizer, as save_pretrained writes them"
+
+
+def check_checkpoint(folder: Path) -> None:
+    """Refuse a folder that transformers could not load: no config, weights that are missing, cut off or garbage.
+
+    Only headers are read, so it takes no time for large models.
+
+    Raises:
+        InputError: See above.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise InputError("a model is a folder, this is a file", str(folder), FIX)
+    if not folder.exists():
+        raise InputError("no such folder", str(folder), FIX)
+    ModelShape.from_config(folder)
+    shards = _shards(folder)
+    if not shards:
+        raise InputError("no weights here (no *.safetensors)", str(folder), FIX)
+    for shard in shards:
+        _check_shard(shard)
+    if not any((folder / name).exists() for name in ("tokenizer.json", "tokenizer_config.json", "tokenizer.model")):
+        raise InputError("no tokenizer here", str(folder), FIX)
+
+
+def _shards(folder: Path) -> list[Path]:
+    index = folder / "model.safetensors.index.json"
+    if not index.exists():
+        return sorted(folder.glob("*.safetensors"))
+    try:
+        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"not an index of weights ({error!r})", str(index), "copy the checkpoint again") from error
+    return [folder / str(name) for name in names]
+
+
+def _check_shard(shard: Path) -> None:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(shard, framework="numpy") as opened:
+            opened.keys()
+    except OSError as error:
+        raise InputError(
+            f"cannot be read ({error.strerror or error})", str(shard), "copy the checkpoint again"
+        ) from error
+    except SafetensorError as error:
+        raise InputError(f"damaged weights ({error})", str(shard), "copy the checkpoint again") from error
