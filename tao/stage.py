@@ -38,11 +38,15 @@ def folder_digest(folder: Path, patterns: Iterable[str] = ("*.safetensors", "*.j
 def write_atomic(path: Path, text: str) -> None:
     """Write a small file so that a reader sees the old content or the new, never half of it."""
     temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("w", encoding="utf-8") as handle:
-        handle.write(text)
-        handle.flush()
-        os.fsync(handle.fileno())
-    temporary.replace(path)
+    try:
+        with temporary.open("w", encoding="utf-8") as handle:
+            handle.write(text)
+            handle.flush()
+            os.fsync(handle.fileno())
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 class Stage:

@@ -141,7 +141,6 @@ def _spec(args: argparse.Namespace) -> RunSpec:
 def run(args: argparse.Namespace) -> int:
     """Do it."""
     from tao.checkpoint import check_checkpoint
-    from tao.compute import ModelShape
     from tao.flywheel.previous import read_previous
     from tao.report import render_plan
 
@@ -170,7 +169,6 @@ def run(args: argparse.Namespace) -> int:
         pool = next_pool(previous.prompts, prompts, spec.replay, Random(spec.seed))
         prompts, new = list(pool.prompts), pool.new
         print(f"{pool.new} new prompts, {pool.repeated} known already, {pool.replayed} replayed", file=sys.stderr)
-    ModelShape.from_config(model)
     check_checkpoint(model)
     check_handles(prompts, answers)
     if args.dry_run:

@@ -170,7 +170,12 @@ def save(model: Any, tokenizer: Any, out: Path) -> Path:
     """Write a float32 checkpoint; `out` appears whole or not at all.
 
     Weights stay float32 between rounds: the small updates of a bounded step would vanish in bfloat16.
+
+    Raises:
+        InputError: The weights cannot be written (disk full, say).
     """
+    from safetensors import SafetensorError
+
     out.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=out.name + ".", dir=out.parent))
     try:
@@ -180,6 +185,12 @@ def save(model: Any, tokenizer: Any, out: Path) -> Path:
         if out.exists():
             shutil.rmtree(out)
         scratch.rename(out)
+    except SafetensorError as error:  # wraps what the disk said
+        raise InputError(
+            f"cannot be written ({error})",
+            str(out),
+            "free space, then run the same command: it trains this round again",
+        ) from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return out
