@@ -58,6 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
+        error.filename = error.filename or getattr(args, "out", None)
         if (told := _disk(error)) is None:
             raise
         print(f"tao: {told}", file=sys.stderr)

@@ -44,8 +44,9 @@ def write_atomic(path: Path, text: str) -> None:
             handle.flush()
             os.fsync(handle.fileno())
         temporary.replace(path)
-    except OSError:
+    except OSError as error:
         temporary.unlink(missing_ok=True)
+        error.filename = error.filename or str(path)
         raise
 
 
@@ -132,11 +133,19 @@ class Stage:
                     handle.truncate(sum(map(len, lines[:count])))
 
     def append(self, rows: Iterable[Any]) -> None:
-        """Append a chunk of rows and flush it to disk."""
+        """Append a chunk of rows and flush it to disk.
+
+        Raises:
+            OSError: The disk refuses; it names the file.
+        """
         text = "".join(json.dumps(row, sort_keys=True, ensure_ascii=False) + "\n" for row in rows)
-        with self.path.open("a", encoding="utf-8") as handle:
-            handle.write(text)
-            handle.flush()
+        try:
+            with self.path.open("a", encoding="utf-8") as handle:
+                handle.write(text)
+                handle.flush()
+        except OSError as error:
+            error.filename = error.filename or str(self.path)  # a failed write does not say where
+            raise
 
     def finish(self) -> None:
         """Mark the stage complete."""
