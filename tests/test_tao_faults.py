@@ -63,7 +63,7 @@ def test_a_full_disk_in_every_stage(
     out = tmp_path / "run"
     samples, scores = ((toy_run / "round-0" / name).stat().st_size for name in ("samples.jsonl", "scores.jsonl"))
     weights = (toy_run / "round-0" / "checkpoint" / "model.safetensors").stat().st_size
-    assert 4000 < samples // 2 and max(samples, scores) < weights - 1000
+    assert samples // 2 > 4000 and max(samples, scores) < weights - 1000
     for size, told, kept in (
         (samples // 2, "samples.jsonl", "recipe.json"),
         (weights - 1000, "checkpoint", "round-0/scores.done"),
