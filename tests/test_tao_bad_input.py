@@ -16,6 +16,15 @@ CASES = yaml.safe_load((Path(__file__).parent / "fixtures" / "bad_input" / "case
 TUNE = "tune --model {model} --answers text --out {dir}/run"
 
 
+def without(weights: Path, name: str) -> None:
+    """Take one tensor out of a file of weights."""
+    from safetensors.torch import load_file, save_file
+
+    tensors = load_file(weights)
+    del tensors[name]
+    save_file(tensors, weights, metadata={"format": "pt"})
+
+
 def broken(kind: str, good: Path, out: Path) -> Path:
     """A copy of a good model with one fault; a kind that is none of these is left out, so that nothing is there."""
     if kind == "a_file":
@@ -27,6 +36,7 @@ def broken(kind: str, good: Path, out: Path) -> Path:
             "no_weights": weights.unlink,
             "cut_off": lambda: weights.write_bytes(weights.read_bytes()[:-999]),
             "garbage": lambda: weights.write_bytes(b"no weights at all"),
+            "lost_tensor": lambda: without(weights, "model.layers.1.mlp.up_proj.weight"),
             "bad_config": lambda: (out / "config.json").write_text("{"),
             "lost_shard": lambda: (out / "model.safetensors.index.json").write_text(
                 '{"weight_map": {"a": "model.safetensors", "b": "model-00002-of-00002.safetensors"}}'

@@ -40,6 +40,21 @@ def command(taught_model: Path, toy_pool_file: Path, toy_recipe: Path) -> Comman
     return words
 
 
+@pytest.fixture
+def stages(
+    taught_model: Path, toy_run: Path, toy_pool_file: Path, toy_recipe: Path, tmp_path: Path
+) -> dict[str, list[str]]:
+    """Each stage alone, on the files of a finished run; the last word is where it writes to."""
+    files = [f"--prompts={toy_pool_file}", f"--recipe={toy_recipe}"]
+    samples = f"--samples={toy_run / 'round-0' / 'samples.jsonl'}"
+    scores = f"--scores={toy_run / 'round-0' / 'scores.jsonl'}"
+    return {
+        "explore": ["explore", f"--model={taught_model}", *files, "--out", str(tmp_path / "samples.jsonl")],
+        "score": ["score", samples, "--answers=number", *files, "--out", str(tmp_path / "scores.jsonl")],
+        "train": ["train", f"--model={taught_model}", samples, scores, *files, "--out", str(tmp_path / "trained")],
+    }
+
+
 def one_error(said: str) -> str:
     """What `tao` said, held to one error without a traceback."""
     assert said.count("tao: ") == 1 and "Traceback" not in said, said
@@ -79,16 +94,14 @@ def test_a_full_disk_in_every_stage(
 
 
 def test_a_full_disk_while_scoring(
-    toy_run: Path, toy_pool_file: Path, toy_recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    stages: dict[str, list[str]], toy_run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    files = {"--prompts": toy_pool_file, "--samples": toy_run / "round-0" / "samples.jsonl", "--recipe": toy_recipe}
-    words = [str(word) for pair in files.items() for word in pair]
-    score = ["score", *words, "--answers", "number", "--out", str(tmp_path / "scores.jsonl")]
-    with disk_of((toy_run / "round-0" / "scores.jsonl").stat().st_size // 2):
-        assert main(score) == 2
+    whole = (toy_run / "round-0" / "scores.jsonl").read_bytes()
+    with disk_of(len(whole) // 2):
+        assert main(stages["score"]) == 2
     assert "scores.jsonl: cannot be written" in one_error(capsys.readouterr().err)
-    assert main(score) == 0
-    assert (tmp_path / "scores.jsonl").read_bytes() == (toy_run / "round-0" / "scores.jsonl").read_bytes()
+    assert main(stages["score"]) == 0
+    assert Path(stages["score"][-1]).read_bytes() == whole
 
 
 def test_ctrl_c_in_every_stage(
@@ -119,6 +132,30 @@ def test_ctrl_c_in_every_stage(
         assert "what is finished is kept. Go on with:" in said and f"--out {out}" in said and "Traceback" not in said
     assert not left and main(command(out)) == 0
     assert tree(out, LATE) == tree(toy_run, LATE)
+
+
+@pytest.mark.parametrize("verb", ["explore", "score", "train"])
+def test_ctrl_c_in_a_single_stage(
+    verb: str, stages: dict[str, list[str]], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words, made = stages[verb], Path(stages[verb][-1])
+
+    @contextmanager
+    def pressing() -> Iterator[Callable[[str, int, int], None]]:
+        yield lambda stage, done, everything: signal.raise_signal(signal.SIGINT) if done else None
+
+    with monkeypatch.context() as pressed:
+        pressed.setattr(f"tao.commands.{verb}.bars", pressing)
+        assert main(words) == 130
+    assert f"tao {verb}" in capsys.readouterr().err
+    assert main(words) == 0
+    again = words[:-1] + [str(made.with_name(f"again-{made.name}"))]
+    assert main(again) == 0
+    if made.is_dir():
+        skip = (*LATE, "ledger.jsonl")
+        assert tree(made, skip) == tree(Path(again[-1]), skip)
+    else:
+        assert made.read_bytes() == Path(again[-1]).read_bytes()
 
 
 def test_a_model_that_never_answers_in_the_form(

@@ -83,6 +83,27 @@ def test_a_model_that_is_not_to_be_served_is_withdrawn(
     assert not (out / "model").exists() and (out / "round-0" / "checkpoint").is_dir()
 
 
+def test_new_logs_are_tuned_on_and_what_is_served_is_handed_over(
+    toy_run: Path, toy_pool_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From a pool of 4 on: 8 prompts are new. Either decision is right; the folder must follow it."""
+    rows = toy_pool_file.read_text().splitlines(keepends=True)
+    old, out = tmp_path / "old", tmp_path / "next"
+    shutil.copytree(toy_run, old)
+    (old / "pool.jsonl").write_text("".join(rows[:4]))
+    command = ["tune", "--continue", str(old), "--prompts", str(toy_pool_file), "--out", str(out)]
+    assert main(command) == 0
+    said = capsys.readouterr()
+    assert "8 new prompts, 4 known already, 3 replayed" in said.err
+    promotion = json.loads((out / "promotion.json").read_text())
+    assert ("serve: " in said.out) and (out / "model").is_dir() == promotion["promote"]
+    if promotion["promote"]:
+        assert "no alarm went off" in (out / "model" / "README.md").read_text()
+    before = tree(out, ("timing.jsonl", "README.md"))
+    assert main(command) == 0
+    assert tree(out, ("timing.jsonl", "README.md")) == before
+
+
 SIGNALS = {
     "grounded:weight=0.2": {"signal": "grounded", "weight": 0.2},
     "rules.py:short:veto=0.1": {"signal": "rules.py:short", "veto": 0.1},

@@ -182,6 +182,8 @@ def save(model: Any, tokenizer: Any, out: Path) -> Path:
         model.save_pretrained(scratch)
         tokenizer.save_pretrained(scratch)
         scratch.chmod(0o755)
+        for path in scratch.iterdir():
+            path.chmod(0o644)  # safetensors writes files that only their owner may read
         if out.exists():
             shutil.rmtree(out)
         scratch.rename(out)
