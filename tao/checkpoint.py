@@ -17,10 +17,9 @@ FIX = "name a folder with config.json, *.safetensors and a tokenizer, as save_pr
 
 
 def check_checkpoint(folder: Path) -> None:
-    """Refuse a folder that transformers could not load: no config, weights that are missing, cut off or garbage,
-    or that lack a layer.
+    """Refuse a folder that transformers could not load, or would load without a word about what is missing.
 
-    Only headers are read, so it takes no time for large models.
+    No config, no tokenizer; weights that are missing, cut off, garbage, or lack a layer. Only headers are read, so it takes no time for large models.
 
     Raises:
         InputError: See above.

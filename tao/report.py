@@ -150,8 +150,8 @@ def render_scores(stats: RoundStats) -> str:
     return "\n".join(f"{figure:>8}  {words}" for figure, words in lines)
 
 
-def render_promotion(promotion: Promotion) -> str:
-    """The decision on a new model, with both models' figures on the watched prompts."""
+def render_promotion(promotion: Promotion, serve: Path) -> str:
+    """The decision on a new model, with both models' figures on the watched prompts, and where to find what to serve."""
     lines = [f"{'promoted' if promotion.promote else 'not promoted'}: {promotion.reason}"]
     if promotion.before is not None and promotion.after is not None:
         header = "model prompts runs clusters share top-answer length".split()
@@ -168,7 +168,7 @@ def render_promotion(promotion: Promotion) -> str:
             for name, stats in (("in service", promotion.before), ("new", promotion.after))
         ]
         lines.append(table(header, rows))
-    return "\n".join([*lines, f"serve: {promotion.checkpoint}"])
+    return "\n".join([*lines, f"serve: {serve}"])
 
 
 def explored_prompts(recipe: Recipe, pool: int) -> list[int]:

@@ -149,7 +149,7 @@ def test_ctrl_c_in_a_single_stage(
         assert main(words) == 130
     assert f"tao {verb}" in capsys.readouterr().err
     assert main(words) == 0
-    again = words[:-1] + [str(made.with_name(f"again-{made.name}"))]
+    again = [*words[:-1], str(made.with_name(f"again-{made.name}"))]
     assert main(again) == 0
     if made.is_dir():
         skip = (*LATE, "ledger.jsonl")

@@ -96,7 +96,8 @@ def test_new_logs_are_tuned_on_and_what_is_served_is_handed_over(
     said = capsys.readouterr()
     assert "8 new prompts, 4 known already, 3 replayed" in said.err
     promotion = json.loads((out / "promotion.json").read_text())
-    assert ("serve: " in said.out) and (out / "model").is_dir() == promotion["promote"]
+    serve = out / "model" if promotion["promote"] else old / "round-0" / "checkpoint"
+    assert f"serve: {serve}\n" in said.out and (out / "model").is_dir() == promotion["promote"]
     if promotion["promote"]:
         assert "no alarm went off" in (out / "model" / "README.md").read_text()
     before = tree(out, ("timing.jsonl", "README.md"))

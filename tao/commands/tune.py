@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
@@ -193,10 +193,12 @@ class _Job:
 def _tuned(job: _Job) -> int:
     """Run it, decide what to serve, hand it over."""
     quiet_libraries()
+    from tao.compute import Ledger
     from tao.flywheel.promote import decide
     from tao.loop import tune
     from tao.prompts import write_prompts
     from tao.report import render_promotion, render_result
+    from tao.rounds import write_result
     from tao.sampling.samplers import watching_factory
     from tao.spec import write_spec
     from tao.watch import watched
@@ -225,12 +227,15 @@ def _tuned(job: _Job) -> int:
                     sampler=watching_factory(recipe.sampler, recipe.vllm),
                     progress=progress,
                 )
+                # What both models answered is charged too, and a repeated command counts it from the start.
+                result = replace(result, tuning_flop=Ledger(out / "ledger.jsonl").tuning_flop())
+                write_result(out, result)
     finally:
         interpreter.close()
     served = _hand_over(job, result, promotion)
     print(render_result(result, served))
     if promotion:
-        print(render_promotion(promotion))
+        print(render_promotion(promotion, served))
     _refuse_mute(job, result)
     return 0
 
