@@ -19,7 +19,8 @@ FIX = "name a folder with config.json, *.safetensors and a tokenizer, as save_pr
 def check_checkpoint(folder: Path) -> None:
     """Refuse a folder that transformers could not load, or would load without a word about what is missing.
 
-    No config, no tokenizer; weights that are missing, cut off, garbage, or lack a layer. Only headers are read, so it takes no time for large models.
+    No config, no tokenizer; weights that are missing, cut off, garbage, or lack a layer. Only headers are read, so it
+    takes no time for large models.
 
     Raises:
         InputError: See above.

@@ -151,7 +151,7 @@ def render_scores(stats: RoundStats) -> str:
 
 
 def render_promotion(promotion: Promotion, serve: Path) -> str:
-    """The decision on a new model, with both models' figures on the watched prompts, and where to find what to serve."""
+    """The decision on a new model, with both models' figures on the watched prompts, and what to serve."""
     lines = [f"{'promoted' if promotion.promote else 'not promoted'}: {promotion.reason}"]
     if promotion.before is not None and promotion.after is not None:
         header = "model prompts runs clusters share top-answer length".split()
