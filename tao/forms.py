@@ -19,6 +19,8 @@ INTERPRETERS = {
 """Answer form to the class that reads it: ``module:class``."""
 PLAIN = ("sql", "number", "filing", "text", "prose")
 """Forms that need no options; a choice needs its options and JSON its schema."""
+NEEDS = {"sql": "database", "number": "document", "filing": "document"}
+"""Form to what the name of a handle begins with that every prompt must have; the others are tried on nothing."""
 
 
 def interpreter_class(form: str) -> Any:

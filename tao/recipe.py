@@ -328,7 +328,7 @@ def read_recipe(path: Path) -> Recipe:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"cannot be read ({error.strerror})", str(path)) from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"not YAML ({' '.join(str(error).split())})", str(path)) from error
     if raw is None:
         raw = {}

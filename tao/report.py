@@ -11,6 +11,7 @@ from tao.compute import Ledger, ModelShape, forward_flop, plan_tao
 from tao.prompts import Prompt
 from tao.recipe import Recipe
 from tao.rounds import WATCH_ROUND, Round, TuneResult, read_round
+from tao.scoring.stats import RoundStats
 
 if TYPE_CHECKING:
     from tao.flywheel.promote import Promotion
@@ -44,10 +45,10 @@ def _rounds(run: Path) -> list[Round]:
     return found
 
 
-def render_rounds(rounds: Sequence[Round]) -> str:
-    """Label-free figures, one row a round, and the alarms. The watch of the last model is a row without training."""
+def round_rows(rounds: Sequence[Round]) -> tuple[list[str], list[tuple[str, ...]]]:
+    """Header and rows of the rounds' label-free figures. The watch of the last model is a row without training."""
     header = "round runs clusters share abstain reward top-answer length steps kl clipped".split()
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for done in rounds:
         stats, training = done.stats, done.training
         rows.append(
@@ -65,14 +66,19 @@ def render_rounds(rounds: Sequence[Round]) -> str:
                 f"{training['clip_fraction']:.1%}" if "clip_fraction" in training else "-",
             )
         )
+    return header, rows
+
+
+def render_rounds(rounds: Sequence[Round]) -> str:
+    """The rounds as a table, and the alarms."""
     alarms = [(done.number, alarm) for done in rounds for alarm in done.alarms]
     lines = [f"alarm in round {number}: {alarm.name} ({alarm.message})" for number, alarm in alarms]
-    return "\n".join([table(header, rows), *lines])
+    return "\n".join([table(*round_rows(rounds)), *lines])
 
 
-def render_ledger(ledger: Ledger) -> str:
-    """Tokens and FLOPs by round and stage, work lost to kills apart."""
-    rows = [
+def ledger_rows(ledger: Ledger) -> tuple[list[str], list[tuple[str, ...]]]:
+    """Header and rows of a ledger, tuning's sum last."""
+    rows: list[tuple[str, ...]] = [
         (
             f"{entry.round if entry.round < WATCH_ROUND else 'watch'} {entry.stage}",
             f"{entry.prompt_tok:,}",
@@ -84,7 +90,12 @@ def render_ledger(ledger: Ledger) -> str:
         for entry in ledger.entries()
     ]
     rows.append(("tuning", "", "", "", f"{ledger.tuning_flop():.3g}", ""))
-    text = table(("round, stage", "prompt tok", "completion tok", "train tok", "model FLOP", "device FLOP"), rows)
+    return ["round, stage", "prompt tok", "completion tok", "train tok", "model FLOP", "device FLOP"], rows
+
+
+def render_ledger(ledger: Ledger) -> str:
+    """Tokens and FLOPs by round and stage, work lost to kills apart."""
+    text = table(*ledger_rows(ledger))
     prices = [entry.usd for entry in ledger.entries() if entry.usd is not None]
     text += f"\npaid to endpoints: ${sum(prices):.4f}" if prices else ""
     lost = sum(entry.device_flop for entry in ledger.lost())
@@ -103,24 +114,44 @@ def render_run(run: Path) -> str:
     if path.exists():
         result = json.loads(path.read_text(encoding="utf-8"))
         model = run / result["checkpoint"] if result["checkpoint"] else "the starting model"
+        if (run / "model").is_dir():
+            model = run / "model"
         parts.append(f"{STOPPED[result['stopped']]}\nmodel: {model}")
     else:
         parts.append("not finished: the same 'tao tune' command goes on")
     return "\n\n".join(parts)
 
 
-def render_result(result: TuneResult) -> str:
-    """What a run gave."""
+def render_result(result: TuneResult, model: Path) -> str:
+    """What a run gave, and where the model to serve is."""
     return "\n\n".join(
         [
             render_rounds([*result.rounds, *([result.last] if result.last else [])]),
-            f"{STOPPED[result.stopped]}; {result.tuning_flop:.3g} model FLOP\nmodel: {result.checkpoint}",
+            f"{STOPPED[result.stopped]}; {result.tuning_flop:.3g} model FLOP\nmodel: {model}",
         ]
     )
 
 
-def render_promotion(promotion: Promotion) -> str:
-    """The decision on a new model, with both models' figures on the watched prompts."""
+def render_scores(stats: RoundStats) -> str:
+    """Label-free figures of scored samples, one a line, each with what it says."""
+    lines = [
+        (f"{stats.prompts:,}", f"prompts, {stats.samples:,} samples"),
+        (f"{stats.answer_rate:.0%}", "of the samples hold an answer in deployment form"),
+        (f"{stats.run_rate:.0%}", f"of the answers work ({stats.empty_rate:.0%} of them all, but say nothing)"),
+        (f"{stats.unscored:,}", "could not be judged, and count neither way"),
+        (f"{stats.mean_clusters:.2f}", "different meanings a prompt, where any is valid (1: nothing to choose from)"),
+        (f"{stats.mean_share:.2f}", "of the valid votes go to the winner"),
+        (f"{stats.trusted:.0%}", "of the prompts have a trusted vote: these give examples to imitate"),
+        (f"{1 - stats.abstained:.0%}", "of the prompts have answers to tell apart: these give a gradient"),
+        (f"{stats.mean_reward:.3f}", "mean reward"),
+        (f"{stats.top_answer_share:.0%}", "of the trusted prompts are won by one and the same answer"),
+        (f"{stats.mean_answer_char:.0f}", "characters an answer"),
+    ]
+    return "\n".join(f"{figure:>8}  {words}" for figure, words in lines)
+
+
+def render_promotion(promotion: Promotion, serve: Path) -> str:
+    """The decision on a new model, with both models' figures on the watched prompts, and what to serve."""
     lines = [f"{'promoted' if promotion.promote else 'not promoted'}: {promotion.reason}"]
     if promotion.before is not None and promotion.after is not None:
         header = "model prompts runs clusters share top-answer length".split()
@@ -137,7 +168,7 @@ def render_promotion(promotion: Promotion) -> str:
             for name, stats in (("in service", promotion.before), ("new", promotion.after))
         ]
         lines.append(table(header, rows))
-    return "\n".join([*lines, f"serve: {promotion.checkpoint}"])
+    return "\n".join([*lines, f"serve: {serve}"])
 
 
 def explored_prompts(recipe: Recipe, pool: int) -> list[int]:

@@ -71,7 +71,7 @@ def claim(out: Path, made_from: Mapping[str, Any]) -> None:
     record = out / "recipe.json"
     out.mkdir(parents=True, exist_ok=True)
     if record.exists():
-        found = json.loads(record.read_text(encoding="utf-8"))
+        found = _record(record, "remove this folder to start over")
         differing = sorted(k for k in made_from if found.get(k) != made_from[k])
         if differing:
             raise InputError(
@@ -80,6 +80,13 @@ def claim(out: Path, made_from: Mapping[str, Any]) -> None:
                 "use another folder, or remove this one to start over",
             )
     write_atomic(record, json.dumps(made_from, sort_keys=True, ensure_ascii=False, indent=1) + "\n")
+
+
+def _record(path: Path, fix: str) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"not JSON ({error})", str(path), fix) from error
 
 
 def write_round(folder: Path, made_from: str, done: Round, entry: Entry | None) -> None:
@@ -108,7 +115,7 @@ def read_round(folder: Path, made_from: str | None = None) -> tuple[Round, Entry
     path = folder / "round.json"
     if not path.exists():
         return None
-    body = json.loads(path.read_text(encoding="utf-8"))
+    body = _record(path, f"remove {folder} and the later rounds to do them again")
     checkpoint = folder / "checkpoint" if body["weights"] else None
     intact = checkpoint is None or (checkpoint.is_dir() and folder_digest(checkpoint) == body["weights"])
     if (made_from is not None and body["made_from"] != made_from) or not intact:

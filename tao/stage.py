@@ -38,11 +38,16 @@ def folder_digest(folder: Path, patterns: Iterable[str] = ("*.safetensors", "*.j
 def write_atomic(path: Path, text: str) -> None:
     """Write a small file so that a reader sees the old content or the new, never half of it."""
     temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("w", encoding="utf-8") as handle:
-        handle.write(text)
-        handle.flush()
-        os.fsync(handle.fileno())
-    temporary.replace(path)
+    try:
+        with temporary.open("w", encoding="utf-8") as handle:
+            handle.write(text)
+            handle.flush()
+            os.fsync(handle.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        error.filename = error.filename or str(path)
+        raise
 
 
 class Stage:
@@ -128,11 +133,19 @@ class Stage:
                     handle.truncate(sum(map(len, lines[:count])))
 
     def append(self, rows: Iterable[Any]) -> None:
-        """Append a chunk of rows and flush it to disk."""
+        """Append a chunk of rows and flush it to disk.
+
+        Raises:
+            OSError: The disk refuses; it names the file.
+        """
         text = "".join(json.dumps(row, sort_keys=True, ensure_ascii=False) + "\n" for row in rows)
-        with self.path.open("a", encoding="utf-8") as handle:
-            handle.write(text)
-            handle.flush()
+        try:
+            with self.path.open("a", encoding="utf-8") as handle:
+                handle.write(text)
+                handle.flush()
+        except OSError as error:
+            error.filename = error.filename or str(self.path)  # a failed write does not say where
+            raise
 
     def finish(self) -> None:
         """Mark the stage complete."""

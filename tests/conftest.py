@@ -100,3 +100,40 @@ def taught_model(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     import toy
 
     return toy.taught(tiny_model, tmp_path_factory.mktemp("taught") / "model")
+
+
+@pytest.fixture(scope="session")
+def toy_pool_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The toy task's pool as a file: 12 prompts, each with a document of two lines."""
+    import toy
+
+    from tao.prompts import write_prompts
+    from tao_bench.registry import load_task
+
+    path = tmp_path_factory.mktemp("toy_pool") / "pool.jsonl"
+    write_prompts(path, load_task("toy_task", [toy.TASK]).pool())
+    return path
+
+
+@pytest.fixture(scope="session")
+def toy_recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One round on the toy task, as `tao` reads it."""
+    path = tmp_path_factory.mktemp("toy_recipe") / "recipe.yaml"
+    path.write_text(
+        "rounds: 1\nsamples: 6\nmax_prompt_tok: 64\nmax_new_tok: 6\nmax_row_tok: 128\nlearning_rate: 2.0e-3\n"
+        "batch_size: 8\n"
+    )
+    return path
+
+
+@pytest.fixture(scope="session")
+def toy_run(
+    taught_model: Path, toy_pool_file: Path, toy_recipe: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A finished `tao tune` of one round on the toy task, by its command."""
+    from tao.cli import main
+
+    out = tmp_path_factory.mktemp("toy_run") / "run"
+    command = ["tune", "--model", str(taught_model), "--prompts", str(toy_pool_file), "--answers", "number"]
+    assert main([*command, "--recipe", str(toy_recipe), "--name", "Toy", "--out", str(out)]) == 0
+    return out

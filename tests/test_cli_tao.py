@@ -35,7 +35,7 @@ def tune(model: Path, pool: Path, out: Path, *more: str) -> list[str]:
     return ["tune", "--model", str(model), "--prompts", str(pool), "--answers", "number", "--out", str(out), *more]
 
 
-@pytest.mark.parametrize("verb", [[], ["tune"], ["report"]])
+@pytest.mark.parametrize("verb", [[], ["tune"], ["explore"], ["score"], ["train"], ["report"]])
 def test_help_teaches_and_loads_nothing_heavy(verb: list[str]) -> None:
     code = "import sys; from tao.cli import main\ntry: main(sys.argv[1:])\nexcept SystemExit: pass\n"
     code += "heavy = {'torch', 'transformers', 'trl', 'datasets', 'pydantic', 'rich', 'duckdb', 'sqlglot'}\n"
@@ -49,7 +49,7 @@ def test_help_teaches_and_loads_nothing_heavy(verb: list[str]) -> None:
     [
         (["--recipe", "nowhere.yaml"], "nowhere.yaml: cannot be read"),
         (["--samples", "1"], "samples: Input should be greater than or equal to 2"),
-        (["--budget-flop", "-1"], "--budget-flop: a budget must be positive"),
+        (["--budget", "-1"], "--budget: a budget must be positive"),
         (["--model", "nowhere"], "nowhere"),
         (["--prompts", "nowhere.jsonl"], "nowhere.jsonl: cannot be read"),
     ],
@@ -80,16 +80,10 @@ def test_dry_run_prices_and_runs_nothing(
     assert not (tmp_path / "run").exists()
 
 
-def test_a_run_and_its_report(tiny_model: Path, pool: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    recipe = tmp_path / "recipe.yaml"
-    recipe.write_text("rounds: 1\nsamples: 4\nmax_prompt_tok: 96\nmax_new_tok: 6\nmax_row_tok: 128\n")
-    command = tune(tiny_model, pool, tmp_path / "run", "--recipe", str(recipe))
-    assert main(command) == 0
-    said = capsys.readouterr().out
-    assert "model FLOP" in said and "model: " in said
-    assert main(["report", str(tmp_path / "run")]) == 0
+def test_a_run_and_its_report(toy_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", str(toy_run)]) == 0
     report = capsys.readouterr().out
-    assert "round  runs  clusters" in report and "0 explore" in report
+    assert "round  runs  clusters" in report and "0 explore" in report and f"model: {toy_run / 'model'}" in report
     assert main(["report", str(tmp_path)]) == 2
     assert "no run here" in capsys.readouterr().err
 

@@ -126,7 +126,10 @@ def read_log(path: Path, request: str | None = None, instructions: str = "") -> 
             no prompt in it at all.
     """
     if request is None and path.suffix.lower() in (".jsonl", ".ndjson") and _is_pool(path):
-        prompts = [_instructed(prompt, instructions) for prompt in read_prompts(path)]
+        try:
+            prompts = [_instructed(prompt, instructions) for prompt in read_prompts(path)]
+        except UnicodeDecodeError as error:
+            raise InputError("not UTF-8", str(path), "save it as UTF-8") from error
         return LogRead("pool", prompts, len(prompts))
     read = LogRead()
     seen: set[str] = set()
@@ -157,7 +160,8 @@ def read_log(path: Path, request: str | None = None, instructions: str = "") -> 
             seen.update((body, prompt_id))
             read.prompts.append(_instructed(Prompt(prompt_id, one.messages), instructions))
     if not read.prompts:
-        reasons = "; ".join(f"{count} {reason}" for reason, count in read.skipped.most_common(3)) or "no rows"
+        named = (f"{n} {why}: {', '.join(read.examples[why])}" for why, n in read.skipped.most_common(3))
+        reasons = "; ".join(named) or "no rows"
         raise InputError(f"no prompts in the file ({reasons})", str(path))
     return read
 

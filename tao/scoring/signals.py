@@ -145,7 +145,7 @@ def load_rule(path: str) -> RuleSignal:
     try:
         loaded = _from_file(Path(module)) if module.endswith(".py") else importlib.import_module(module)
         rule = getattr(loaded, function)
-    except (ImportError, OSError) as error:
+    except (ImportError, OSError, SyntaxError) as error:
         raise InputError(f"cannot be imported ({error})", f"signal {path}") from error
     except AttributeError as error:
         raise InputError(f"{module} has no function {function!r}", f"signal {path}") from error

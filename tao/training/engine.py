@@ -170,16 +170,29 @@ def save(model: Any, tokenizer: Any, out: Path) -> Path:
     """Write a float32 checkpoint; `out` appears whole or not at all.
 
     Weights stay float32 between rounds: the small updates of a bounded step would vanish in bfloat16.
+
+    Raises:
+        InputError: The weights cannot be written (disk full, say).
     """
+    from safetensors import SafetensorError
+
     out.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=out.name + ".", dir=out.parent))
     try:
         model.save_pretrained(scratch)
         tokenizer.save_pretrained(scratch)
         scratch.chmod(0o755)
+        for path in scratch.iterdir():
+            path.chmod(0o644)  # safetensors writes files that only their owner may read
         if out.exists():
             shutil.rmtree(out)
         scratch.rename(out)
+    except SafetensorError as error:  # wraps what the disk said
+        raise InputError(
+            f"cannot be written ({error})",
+            str(out),
+            "free space, then run the same command: it trains this round again",
+        ) from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return out

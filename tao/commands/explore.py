@@ -1,0 +1,87 @@
+"""`tao explore`: stage 1 alone, from prompts and a model to a file of samples."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from tao.commands.shared import (
+    Verbs,
+    add_verb,
+    bars,
+    build_recipe,
+    log_options,
+    needed,
+    quiet_libraries,
+    read_pool,
+    recipe_options,
+    sampling_options,
+)
+
+ABOUT = """\
+Stage 1 alone: a model answers every prompt several times. What 'tao tune' does first in a round, to the same bytes.
+
+The samples go to FILE, one a line; 'tao score' reads them, and so may your own scorer. Stop it at any moment: the same
+command goes on where it was.
+"""
+EXAMPLE = """\
+example:
+  tao explore --model my-model --prompts pool.jsonl --samples 8 --out work/samples.jsonl
+  tao score --prompts pool.jsonl --samples work/samples.jsonl --answers sql --out work/scores.jsonl
+  tao train --model my-model --prompts pool.jsonl --samples work/samples.jsonl --scores work/scores.jsonl --out work/1
+"""
+
+
+def add(verbs: Verbs) -> None:
+    """Declare the verb."""
+    parser = add_verb(verbs, "explore", run, help="stage 1 alone: sample answers", about=ABOUT, example=EXAMPLE)
+    parser.add_argument("--model", type=Path, required=True, metavar="DIR", help="transformers checkpoint that answers")
+    parser.add_argument("--prompts", type=Path, required=True, metavar="FILE", help="a pool, or a log")
+    log_options(parser)
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the samples, .jsonl; resumed if begun")
+    recipe_options(parser)
+    sampling_options(parser)
+    parser.add_argument("--round", type=int, default=0, metavar="N", help="rounds draw apart (default 0, the first)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of sampling (default 0)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do it."""
+    from tao.checkpoint import check_checkpoint
+    from tao.compute import Ledger
+    from tao.errors import InputError
+    from tao.report import render_ledger
+
+    recipe = build_recipe(args.recipe, {"samples": args.samples, "sampler": args.sampler})
+    needed(None if args.round < 0 else args.round, "a --round of 0 or more", "explore")
+    if args.out.suffix != ".jsonl":
+        raise InputError("samples are written as JSONL", str(args.out), f"say --out {args.out.with_suffix('.jsonl')}")
+    pool = read_pool(args.prompts, args.request_column, args.instructions)
+    if recipe.sampler != "endpoint":
+        check_checkpoint(args.model)
+    quiet_libraries()
+    from tao.sampling.explore import explore
+    from tao.sampling.protocol import Settings
+    from tao.sampling.samplers import sampler_factory
+
+    prompts = [pool[at] for at in recipe.prompts_of(args.round, len(pool))]
+    ledger = Ledger(args.out.with_suffix(".ledger.jsonl"))
+    with bars() as progress:
+        sampler = sampler_factory(recipe.sampler, recipe.vllm, recipe.endpoint)(args.model)
+        try:
+            explore(
+                prompts,
+                sampler,
+                recipe.counts(),
+                Settings(recipe.max_prompt_tok, recipe.max_new_tok, recipe.temperature),
+                seed=args.seed,
+                round=args.round,
+                out=args.out,
+                ledger=ledger,
+                progress=progress,
+            )
+        finally:
+            sampler.close()
+    print(render_ledger(ledger))
+    print(f"{len(prompts):,} prompts, {len(prompts) * recipe.samples:,} samples: {args.out}")
+    return 0
