@@ -172,7 +172,10 @@ def save(model: Any, tokenizer: Any, out: Path) -> Path:
     Weights stay float32 between rounds: the small updates of a bounded step would vanish in bfloat16.
     """
     out.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=out.name + ".", dir=out.parent))
+    prefix = f".{out.name}.unsaved-"
+    for stale in out.parent.glob(f"{prefix}*"):  # a process killed while it saved
+        shutil.rmtree(stale, ignore_errors=True)
+    scratch = Path(tempfile.mkdtemp(prefix=prefix, dir=out.parent))
     try:
         model.save_pretrained(scratch)
         tokenizer.save_pretrained(scratch)
