@@ -25,6 +25,7 @@ import sys
 import tempfile
 import time
 import traceback
+import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -88,9 +89,13 @@ def load_libraries() -> None:
     import datasets  # noqa: F401
     import torch
     import transformers.models.llama.modeling_llama  # noqa: F401
+    from transformers.utils import logging
     from trl import SFTTrainer  # noqa: F401
 
     torch.set_num_threads(1)
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    warnings.filterwarnings("ignore", category=FutureWarning)
 
 
 def forked(work: Callable[[Callable[[str, int, int], None]], None]) -> tuple[int, int]:
