@@ -137,8 +137,12 @@ def _free_faults(trial: Trial, every: Mapping[str, Traces]) -> list[str]:
 def _control_faults(trial: Trial, every: Mapping[str, Traces]) -> list[str]:
     """What is wrong with an arm that uses labels: it must show that a dependence on them would be seen."""
     part = moved_by_labels(trial)
-    found = []
-    if len({traces.hashes[part] for traces in every.values()}) < len(every):
+    found = [
+        f"{trial.name} with labels {variant}: made no {part}: {traces.failed or 'it trained nothing'}"
+        for variant, traces in every.items()
+        if not traces.hashes[part]
+    ]
+    if not found and len({traces.hashes[part] for traces in every.values()}) < len(every):
         found.append(f"{trial.name}: {part} did not change with its labels, so a change would not be seen here")
     if can_watch() and not any(traces.seen for traces in every.values()):
         found.append(f"{trial.name}: opened labels and the kernel did not say so, so the watch is blind here")

@@ -169,6 +169,8 @@ def run_prove_firewall(options: argparse.Namespace) -> int:
     size = Size(options.prompts, options.samples, options.rounds)
     if options.jobs < 1:
         raise InputError("must be at least 1", "--jobs")
+    if options.out and options.out.is_dir():
+        raise InputError("is a folder", f"--out {options.out}", "name the file to write")
     _set_data(experiment.tasks, options)
     model = resolve_model(options.model or experiment.model)
     proofs: list[Proof] = []
@@ -191,10 +193,13 @@ def run_prove_firewall(options: argparse.Namespace) -> int:
         raise InputError("nothing can be proved here", experiment.name, "\n".join(left_out) or "name a label-free arm")
     command = "tao-bench " + shlex.join(sys.argv[1:] or ["prove-firewall", options.experiment])
     text = page(f"Label firewall: {_title(experiment)}", proofs, size, model, left_out=left_out, command=command)
-    if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(text, encoding="utf-8")
     print(text)
+    if options.out:
+        try:
+            options.out.parent.mkdir(parents=True, exist_ok=True)
+            options.out.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise InputError(f"cannot be written ({error.strerror})", str(options.out)) from error
     return 0 if all(proof.holds for proof in proofs) else 1
 
 

@@ -9,7 +9,7 @@ import pytest
 import toy
 
 from tao_bench.firewall import is_sealed
-from tao_bench.firewall_check import Proof, Trial, outcome, prove
+from tao_bench.firewall_check import PARTS, Proof, Traces, Trial, outcome, prove
 from tao_bench.firewall_data import blank, canaries, mark_of, permute, plant
 from tao_bench.firewall_watch import can_watch, watching
 from tao_bench.models import resolve_model
@@ -97,19 +97,45 @@ def test_a_recipe_that_cheats_is_caught_by_each_means_alone(  # noqa: PLR0917 - 
     assert ("the kernel saw labels/pool.jsonl opened" in faults) is (can_watch() and cheat != "opens")
 
 
-def test_a_proof_that_could_not_see_a_change_is_no_proof(proof: Proof) -> None:
-    import dataclasses
+def traces(text: str = "x", failed: str = "", seen: tuple[str, ...] = ()) -> Traces:
+    """What a cell left, every part with one hash."""
+    return Traces(dict.fromkeys(PARTS, text), failed, 60, (), seen, ())
 
-    sft = proof.trials[1]
-    same = proof.cells[sft.name, "as they are"]
-    blind = dataclasses.replace(proof, cells={**proof.cells, (sft.name, "permuted"): same})
-    assert ["weights did not change" in fault for fault in blind.faults()] == [True]
-    unwatched = {key: dataclasses.replace(t, seen=()) if key[0] == "sft" else t for key, t in proof.cells.items()}
-    faults = dataclasses.replace(proof, cells=unwatched).faults()
-    assert ["the watch is blind" in fault for fault in faults] == ([True] if can_watch() else [])
-    ours = {key: dataclasses.replace(t, hashes=dict.fromkeys(t.hashes, "")) for key, t in proof.cells.items()}
-    empty = dataclasses.replace(proof, cells={**proof.cells, **{k: t for k, t in ours.items() if k[0] == "ours"}})
-    assert ["made no samples and no rewards and no weights" in fault for fault in empty.faults()] == [True]
+
+SEEN = ("labels/train.jsonl",)
+SOUND = {
+    ("ours", "as they are"): traces(),
+    ("ours", "permuted"): traces(),
+    ("sft", "as they are"): traces(seen=SEEN),
+    ("sft", "permuted"): traces("y", seen=SEEN),
+}
+FAULTY: list[tuple[tuple[str, str], Traces, str]] = [
+    (("ours", "permuted"), traces("y"), "toy, ours: samples differ between labels as they are and permuted"),
+    (("ours", "permuted"), traces(failed="no such gold"), "toy, ours with labels permuted: failed: no such gold"),
+    (("ours", "permuted"), traces(seen=SEEN), "the kernel saw labels/train.jsonl opened"),
+    (("ours", "as they are"), traces(""), "ours: made no samples and no rewards and no weights, so it proves nothing"),
+    (("sft", "permuted"), traces(seen=SEEN), "sft: weights did not change with its labels"),
+    (
+        ("sft", "permuted"),
+        traces("", "out of labels", SEEN),
+        "sft with labels permuted: made no weights: out of labels",
+    ),
+]
+
+
+@pytest.mark.parametrize(("cell", "found", "words"), FAULTY)
+def test_every_fault_is_named(cell: tuple[str, str], found: Traces, words: str) -> None:
+    trials = (Trial("ours", "tao", TAO), Trial("sft", "sft", SFT))
+    assert Proof("toy", SOUND, trials).holds
+    proof = Proof("toy", {**SOUND, cell: found}, trials)
+    assert not proof.holds and words in "\n".join(proof.faults())
+
+
+@pytest.mark.skipif(not can_watch(), reason="this system does not tell who opens files (Linux does)")
+def test_a_watch_that_saw_no_label_opened_by_sft_is_blind() -> None:
+    cells = {**SOUND, ("sft", "as they are"): traces(), ("sft", "permuted"): traces("y")}
+    (fault,) = Proof("toy", cells, (Trial("ours", "tao", TAO), Trial("sft", "sft", SFT))).faults()
+    assert "the watch is blind" in fault
 
 
 @pytest.mark.skipif(not can_watch(), reason="this system does not tell who opens files (Linux does)")

@@ -59,6 +59,7 @@ def test_sizes_that_prove_nothing_are_refused(capsys: pytest.CaptureFixture[str]
     with pytest.raises(InputError, match="--samples"):
         Size(samples=1)
     assert main(["prove-firewall", "trials_signals", "--prompts", "0"]) == 2
+    assert main(["prove-firewall", "trials_signals", "--out", "."]) == 2
     assert main(["prove-firewall", "trial_signals"]) == 2
     assert "did you mean" in capsys.readouterr().err
 

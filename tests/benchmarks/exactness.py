@@ -6,9 +6,10 @@
 A small run of `tao.loop.tune` (two rounds and the watch of the last model, on a model of 0.1 M parameters) is made in a
 process of its own. Then again in another process and folder, with another hash seed. Then in folders whose processes
 are killed (SIGKILL, nothing is told) while they explore, score, train and watch, each a random time after a random step
-of that stage, and resumed, four kills a folder. What is compared: every file but times and lost work, so samples,
-scores, weights, ledger, and no file left over. Lost work is held against what the files said at each kill: every
-attempt that had begun and was not finished is charged once, with no model FLOPs, at what the whole attempt costs.
+of that stage, and resumed, up to four kills a folder (the same stage twice, if it comes so). What is compared: every
+file but times and lost work, so samples, scores, weights, ledger, and no file left over. Lost work is held against what
+the files said at each kill: every attempt that had begun and was not finished is charged once, with no model FLOPs, at
+what the whole attempt costs.
 
 Exit status 1 if anything differs. Killed processes are forked from one that has its libraries loaded, so that 20 kills
 take seconds; POSIX only.
@@ -233,10 +234,11 @@ def prove(scratch: Path, kills: int, seed: int) -> Found:
     while sum(found.kills.values()) < kills and number < kills:
         out, lost = scratch / f"killed-{number}", set[tuple[str, int, str]]()
         number += 1
-        for stage, steps in STEPS.items():
+        # A stage may be drawn twice: the second kill hits the second attempt.
+        for stage in sorted(rng.choices(list(STEPS), k=4), key=list(STEPS).index):
             if sum(found.kills.values()) == kills:
                 break
-            if killed(base, out, stage, rng.randint(1, steps), rng.uniform(0, LATEST_S)):
+            if killed(base, out, stage, rng.randint(1, STEPS[stage]), rng.uniform(0, LATEST_S)):
                 found.kills[stage] += 1
                 lost |= begun(out)
             else:
