@@ -259,6 +259,7 @@ def main() -> int:
     parser.add_argument("--one", type=Path, nargs=2, metavar=("MODEL", "OUT"), help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.one:
+        load_libraries()
         run(*args.one)
         return 0
     with tempfile.TemporaryDirectory(prefix="tao-exactness-") as scratch:
