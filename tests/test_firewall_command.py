@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import toy
@@ -10,7 +12,9 @@ import toy
 from tao.errors import InputError
 from tao_bench.cli import main
 from tao_bench.experiment import PRESETS, parse_experiment, read_experiment
+from tao_bench.firewall_check import PARTS, Proof, Traces, Trial
 from tao_bench.firewall_command import CANNOT_SHOW, Size, trials_of
+from tao_bench.firewall_data import VARIANTS
 from tao_bench.registry import Task, load_task
 
 GRID = """
@@ -83,15 +87,50 @@ arms:
 """
 
 
-def test_the_command_writes_a_page_that_names_what_it_left_out(
-    taught_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def plumbed_proof(labels_matter: bool) -> Callable[..., Proof]:
+    """A mock of `prove`, for the command's plumbing only: every cell is sound, or the arm goes by its labels."""
+
+    def proof(task: Task, model: Any, scratch: Path, trials: list[Trial], **sizes: Any) -> Proof:
+        def traces(trial: Trial, variant: str) -> Traces:
+            moved = trial.uses_labels or labels_matter
+            text = variant if moved else "same"
+            seen = ("labels/train.jsonl",) if trial.uses_labels else ()
+            return Traces(dict.fromkeys(PARTS, text), "", 60, (), seen, ())
+
+        cells = {
+            (trial.name, variant): traces(trial, variant)
+            for trial in trials
+            for variant in (VARIANTS[:2] if trial.uses_labels else VARIANTS)
+        }
+        return Proof(task.version_name, cells, tuple(trials))
+
+    return proof
+
+
+@pytest.mark.parametrize("labels_matter", [False, True])
+def test_the_command_writes_a_page_and_its_exit_status_says_whether_it_holds(
+    labels_matter: bool,
+    tiny_model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("TAO_BENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("tao_bench.firewall_command.prove", plumbed_proof(labels_matter))
     path, out = tmp_path / "tiny.yaml", tmp_path / "pages" / "firewall.md"
-    path.write_text(EXPERIMENT.format(model=taught_model))
+    path.write_text(EXPERIMENT.format(model=tiny_model))
     command = ["prove-firewall", str(path), "--tasks", str(toy.TASK), "--samples", "4", "--prompts", "12"]
-    assert main([*command, "--rounds", "1", "--out", str(out)]) == 0
+    assert main([*command, "--rounds", "1", "--out", str(out)]) == int(labels_matter)
     text = out.read_text()
     assert text in capsys.readouterr().out
-    assert "**Holds**" in text and "remote: sampler endpoint" in text and "## toy_task@1" in text
+    assert "remote: sampler endpoint" in text and "## toy_task@1" in text
     assert all(line in text for line in CANNOT_SHOW)
+    if labels_matter:
+        assert (
+            "**BROKEN**" in text and "toy_task@1, tao: rewards differ between labels as they are and permuted" in text
+        )
+    else:
+        assert (
+            "**Holds**" in text and "| tao | `same` | `same` | `same` | `same` | `same` | 60 or more | 0 | 0 |" in text
+        )
+        assert "| gold_reward | rewards | `as they are` | `permuted` | yes | 1 |" in text
