@@ -224,7 +224,7 @@ def page(
     watched = "Python's audit hooks and the kernel (inotify)" if can_watch() else "Python's audit hooks"
     lines += [
         f"At most {size.prompts} prompts, {size.rounds} rounds of {size.samples} samples.",
-        f"Every arm starts from {model.name} ({model.hash}); an assistant that an experiment deploys first is left out.",
+        f"Every arm starts from {model.name} ({model.hash}); an assistant deployed first is left out.",
         f"Labels {', '.join(VARIANTS)}; permuted and blanked ones carry canaries. Opened files are told by {watched}.",
         "",
     ]
