@@ -46,6 +46,7 @@ PRESETS = (
     "trials_geoquery",
     "trials_objectives",
     "trials_signals",
+    "overoptimisation",
 )
 ENTRY_FIELDS = ("arm", "name", "label", "seeds", "tasks")
 

@@ -2,7 +2,8 @@
 
 Files, beside what `tao.stage.Stage` keeps for each:
 
-- ``<name>.jsonl``: one `tao.prompts.Sample` a row, chunk after chunk;
+- ``<name>.jsonl``: one `tao.prompts.Sample` a row, chunk after chunk (`tao.sampling.samples.MeasuredSample` where
+  self-certainty was asked for);
 - ``<name>.chunks.jsonl``: one line a finished chunk (id, samples, tokens, FLOPs), written after its
   rows. Rows without their chunk's line are owed again, so a killed stage ends with the same bytes;
 - ``<name>.inflight``: the chunk being generated. If it is found on resuming, that work was lost,
@@ -16,7 +17,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,7 @@ def explore(
         "weights": sampler.weights_hash,
         "pool": pool_digest(prompts),
         "mix": check_mix(mix),
-        "settings": asdict(settings),
+        "settings": settings.as_record(),
         "seed": seed,
         "round": round,
         "stage": stage,
@@ -128,7 +129,7 @@ def greedy_answers(
     Raises:
         InputError: As `explore`.
     """
-    greedy = Settings(**{**asdict(settings), "temperature": 0.0})
+    greedy = replace(settings, temperature=0.0, certainty=False)
     name = note or f"{out.parent.name}/{out.name}"
     return explore(
         prompts,
@@ -222,6 +223,7 @@ def _sample_rows(chunk: Chunk, views: Mapping[str, View]) -> Iterator[dict[str, 
             "token_ids": list(completion.token_ids),
             "prompt_tok": completion.prompt_tok,
             "finish_reason": completion.finish_reason,
+            **({} if completion.certainty is None else {"certainty": completion.certainty}),
         }
 
 
