@@ -125,9 +125,13 @@ def _dispatch(options: argparse.Namespace) -> int:
             options.model, options.version, options.task, options.results, options.tasks, regrade=options.regrade
         )
     if options.verb == "firewall":
-        from tao_bench.firewall_check import run_firewall
+        from tao_bench.firewall_command import run_firewall
 
         return run_firewall(options)
+    if options.verb == "prove-firewall":
+        from tao_bench.firewall_command import run_prove_firewall
+
+        return run_prove_firewall(options)
     if options.verb == "new":
         from tao_bench.new import run_new
 

@@ -1,200 +1,283 @@
-"""`tao-bench firewall TASK`: proof that tuning does not depend on labels.
+"""Proof that tuning does not depend on labels: what `tao-bench firewall` and `prove-firewall` run.
 
-The same small TAO cell is tuned on four copies of the task's data: labels as they are, permuted,
-blanked, and taken away. Samples, scores and weights must be equal to the bit, and no process of it may
-have opened a label. A proof of no change proves nothing unless change can be seen, so the same is done
-with an SFT cell, whose weights must differ.
+Every arm that declares no labels is run on copies of the task's data that differ in nothing but their labels: as they
+are, permuted, blanked, and taken away; permuted and blanked ones carry canaries. What it makes must be equal to the
+bit, no process of it may open a label (Python's audit hooks and the kernel are both asked), and no canary may turn up
+in a file of it. A proof of no change proves nothing unless change can be seen, so arms that do use labels are run as
+well: theirs must differ.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
-import shutil
-import tempfile
-from collections.abc import Callable
+import sys
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tao.errors import InputError
 from tao.stage import digest, file_digest
+from tao_bench.arms import get_arm
 from tao_bench.firewall import SEALED, is_sealed
-from tao_bench.models import Model, resolve_model
-from tao_bench.registry import Task, load_task, task_folder
+from tao_bench.firewall_data import AS_THEY_ARE, PERMUTED, VARIANTS, canaries, copy_with, mark_of
+from tao_bench.firewall_watch import Opened, can_watch, watching
+from tao_bench.models import Model
+from tao_bench.registry import Task
 from tao_bench.runner import run_alone
-from tao_bench.task import read_spec
 from tao_bench.worker import RECORD_VARIABLE
 
-VARIANTS = ("as they are", "permuted", "blanked", "taken away")
-WATCHED = ("samples.jsonl", "scores.jsonl", ".safetensors")
+PARTS = {
+    "samples": ("tune", "samples.jsonl"),
+    "rewards": ("tune", "scores.jsonl"),
+    "weights": ("tune", ".safetensors"),
+    "answers": ("eval", ".jsonl"),
+    "ledger": ("", "ledger.jsonl"),
+}
+"""What is compared: by name, the files below a folder of the cell (the cell itself if '') that end so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """An arm, made small.
+
+    Attributes:
+        name: As reports call it.
+        arm: The arm's name.
+        options: Its options, JSON-able.
+    """
+
+    name: str
+    arm: str
+    options: Mapping[str, Any]
+
+    @property
+    def uses_labels(self) -> bool:
+        """Whether it is a control: it must change with its labels."""
+        return get_arm(self.arm).uses_labels
+
+
+@dataclass(frozen=True, slots=True)
+class Traces:
+    """What one cell left behind.
+
+    Attributes:
+        hashes: Hash by part; '' where the cell made no such file.
+        failed: Why it ended before its end; '' if it did not.
+        opened: How many different paths its processes opened, as Python told; 0 for controls.
+        asked: Those of them that lie under labels.
+        seen: Label files that the kernel saw opened while it ran.
+        canaries: Its files that hold a canary.
+    """
+
+    hashes: Mapping[str, str]
+    failed: str
+    opened: int
+    asked: tuple[str, ...]
+    seen: tuple[str, ...]
+    canaries: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What the firewall check found.
+    """What was found on one task.
 
     Attributes:
-        tuned: Variant to hash of the TAO cell's samples, scores and weights.
-        files: How many files each of those hashes covers.
-        opened: Paths the TAO processes opened.
-        leaks: Those of them that lie under labels.
-        control: Variant to hash of the SFT cell's weights.
+        task: The task with its version.
+        cells: Trial and variant of the labels to what the cell left behind.
+        trials: The trials, in order.
     """
 
-    tuned: dict[str, str]
-    files: int
-    opened: int
-    leaks: tuple[str, ...]
-    control: dict[str, str]
+    task: str
+    cells: Mapping[tuple[str, str], Traces]
+    trials: tuple[Trial, ...]
+
+    def of(self, trial: Trial) -> dict[str, Traces]:
+        """A trial's cells by variant."""
+        return {variant: traces for (name, variant), traces in self.cells.items() if name == trial.name}
+
+    def faults(self) -> list[str]:
+        """Everything that speaks against the firewall or against this proof of it; empty if it holds."""
+        found = []
+        for trial in self.trials:
+            every = self.of(trial)
+            found += _control_faults(trial, every) if trial.uses_labels else _free_faults(trial, every)
+        return [f"{self.task}, {fault}" for fault in found]
 
     @property
     def holds(self) -> bool:
-        """No leak, no change by labels in TAO, and a change in SFT."""
-        return not self.leaks and len(set(self.tuned.values())) == 1 and len(set(self.control.values())) > 1
+        """Whether nothing speaks against it."""
+        return not self.faults()
 
 
-def _rows(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+def _free_faults(trial: Trial, every: Mapping[str, Traces]) -> list[str]:
+    """What is wrong with an arm that must not know labels."""
+    found = []
+    variants = list(every)
+    for variant, traces in every.items():
+        how = f"{trial.name} with labels {variant}"
+        if traces.failed:
+            found.append(f"{how}: failed: {traces.failed}")
+        found += [f"{how}: asked Python for {path}" for path in traces.asked]
+        found += [f"{how}: the kernel saw {path} opened" for path in traces.seen]
+        found += [f"{how}: a canary stands in {path}" for path in traces.canaries]
+    for part in PARTS:
+        first = every[variants[0]].hashes[part]
+        other = [variant for variant in variants[1:] if every[variant].hashes[part] != first]
+        if other:
+            found.append(f"{trial.name}: {part} differ between labels {variants[0]} and {', '.join(other)}")
+    tuned = ("samples", "rewards", "weights") if get_arm(trial.arm).tune else ("answers",)
+    empty = [part for part in tuned if not every[variants[0]].hashes[part]]
+    if empty and not every[variants[0]].failed:
+        found.append(f"{trial.name}: made no {' and no '.join(empty)}, so it proves nothing: take more --prompts")
+    return found
 
 
-def permute(labels: Path) -> None:
-    """Give every item its neighbour's label, and every other sealed file its neighbour's content."""
-    others = []
-    for path in sorted(path for path in labels.rglob("*") if path.is_file()):
-        rows = _rows(path) if path.suffix == ".jsonl" else []
-        if rows and all({"id", "gold", "target"} <= set(row) for row in rows):
-            ids = [row["id"] for row in rows]
-            rows = [{**row, "id": name} for row, name in zip(rows, [*ids[1:], ids[0]], strict=True)]
-            path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-        else:
-            others.append(path)
-    contents = [path.read_bytes() for path in others]
-    for path, content in zip(others, [*contents[1:], *contents[:1]], strict=True):
-        path.write_bytes(content)
+def _control_faults(trial: Trial, every: Mapping[str, Traces]) -> list[str]:
+    """What is wrong with an arm that uses labels: it must show that a dependence on them would be seen."""
+    part = moved_by_labels(trial)
+    found = [
+        f"{trial.name} with labels {variant}: made no {part}: {traces.failed or 'it trained nothing'}"
+        for variant, traces in every.items()
+        if not traces.hashes[part]
+    ]
+    if not found and len({traces.hashes[part] for traces in every.values()}) < len(every):
+        found.append(f"{trial.name}: {part} did not change with its labels, so a change would not be seen here")
+    if can_watch() and not any(traces.seen for traces in every.values()):
+        found.append(f"{trial.name}: opened labels and the kernel did not say so, so the watch is blind here")
+    return found
 
 
-def blank(labels: Path) -> None:
-    """Empty every label and every other sealed file."""
-    for path in sorted(path for path in labels.rglob("*") if path.is_file()):
-        rows = _rows(path) if path.suffix == ".jsonl" else []
-        if rows and all("id" in row for row in rows):
-            rows = [{"id": row["id"], "gold": None, "target": "-"} for row in rows]
-            path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-        else:
-            path.write_bytes(b"")
+def moved_by_labels(trial: Trial) -> str:
+    """The part of a control that must change: verdicts are its rewards, labels go into its weights."""
+    return "rewards" if get_arm(trial.arm).uses_verifier else "weights"
 
 
-CHANGES: dict[str, Callable[[Path], None]] = {
-    "as they are": lambda labels: None,
-    "permuted": permute,
-    "blanked": blank,
-    "taken away": shutil.rmtree,
-}
+def outcome(folder: Path) -> dict[str, str]:
+    """Hash by part of what a cell made; '' where there is nothing of it."""
+    found = {}
+    for part, (below, ending) in PARTS.items():
+        place = folder / below
+        paths = sorted(place.rglob("*") if below else place.glob("*"))
+        rows = [
+            [path.relative_to(folder).as_posix(), file_digest(path)]
+            for path in paths
+            if path.is_file() and path.name.endswith(ending)
+        ]
+        found[part] = digest(rows) if rows else ""
+    return found
 
 
-def outcome(folder: Path) -> tuple[str, int]:
-    """Hash of a cell's samples, scores and weights, and how many files those are."""
-    found = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name.endswith(WATCHED)]
-    return digest([[path.relative_to(folder).as_posix(), file_digest(path)] for path in found]), len(found)
-
-
-def _cell(arm: str, options: dict[str, Any], seed: int) -> dict[str, Any]:
+def _common(task: Task, model: Model, seed: int, split: str) -> dict[str, Any]:
+    """What every cell's worker is told."""
     return {
-        "cell": f"firewall-{arm}",
-        "arm": arm,
-        "arm_options": options,
-        "seed": seed,
-        "model": "",
-        "deployed": {"labels": 0},
-        "eval": {"split": "dev", "limit": 2},
+        "work": "model",
+        "split": split,
+        "config": {"seed": seed, "model": "", "deployed": {"labels": 0}, "eval": {"split": split, "limit": 2}},
+        "task_folder": str(task.folder),
+        "task_hash": task.hash,
+        "task_variant": task.variant,
+        "base": str(model.path),
     }
 
 
-def prove(task: Task, model: Model, scratch: Path, *, tao: dict[str, Any], sft: dict[str, Any], seed: int = 0) -> Proof:
-    """Tune small cells on the four copies and compare.
+def _tell(words: str) -> None:
+    print(words, file=sys.stderr, flush=True)
+
+
+def prove(
+    task: Task,
+    model: Model,
+    scratch: Path,
+    trials: Sequence[Trial],
+    *,
+    seed: int = 0,
+    variants: Sequence[str] = VARIANTS,
+    split: str = "dev",
+    jobs: int = 1,
+) -> Proof:
+    """Run small cells on copies of a task's data that differ in their labels.
+
+    Controls run on labels as they are and permuted, without canaries.
 
     Args:
         task: The task.
         model: What tuning starts from.
         scratch: An empty folder; holds copies of the data and the cells.
-        tao: Options of the TAO cell.
-        sft: Options of the SFT cell.
-        seed: Seed of both.
+        trials: What to run.
+        seed: Seed of every cell.
+        variants: How labels are changed for the arms that must not see them; the first is what others are held against.
+        split: Two of its items are answered at the end of a cell (and not judged).
+        jobs: Copies at a time; the cells of a copy run one after another.
 
     Raises:
-        InputError: A cell failed (its log is named).
+        InputError: An arm cannot run here at all (its log is named), or two trials of one name.
     """
-    tuned: dict[str, str] = {}
-    control: dict[str, str] = {}
-    opened: list[str] = []
-    leaks: list[str] = []
-    files = 0
-    for variant in VARIANTS:
-        place = scratch / variant.replace(" ", "-")
-        data = place / "data"
-        shutil.copytree(task.data, data)
-        CHANGES[variant](data / SEALED)
-        for arm, options in (("tao", tao), ("sft", sft)):
-            if arm == "sft" and variant not in ("as they are", "permuted"):
-                continue
-            folder, record = place / arm, place / "opened.txt"
-            folder.mkdir()
-            message = {
-                "work": "model",
-                "folder": str(folder),
-                "split": "dev",
-                "config": _cell(arm, options, seed),
-                "task_folder": str(task.folder),
-                "data": str(data),
-                "task_hash": task.hash,
-                "task_variant": task.variant,
-                "base": str(model.path),
-            }
-            run_alone(message, folder / "log.txt", {RECORD_VARIABLE: str(record)} if arm == "tao" else {})
-            if arm == "sft":
-                control[variant] = outcome(folder / "tune")[0]
-                continue
-            tuned[variant], files = outcome(folder)
-            names = [line.partition("\t")[2] for line in record.read_text(encoding="utf-8").splitlines()]
-            opened += names
-            leaks += [name for name in names if is_sealed(name, os.path.realpath(data))]
-    return Proof(tuned, files, len(set(opened)), tuple(sorted(set(leaks))), control)
+    names = [trial.name for trial in trials]
+    if len(set(names)) < len(names):
+        raise InputError("two trials have the same name", ", ".join(names))
+    free = [trial for trial in trials if not trial.uses_labels]
+    controls = [trial for trial in trials if trial.uses_labels]
+    mark, common = mark_of(task.hash, seed), _common(task, model, seed, split)
+    batches = [(f"{variant}", variant, free, mark) for variant in variants if free]
+    batches += [(f"control {variant}", variant, controls, "") for variant in (AS_THEY_ARE, PERMUTED) if controls]
+
+    def run(batch: tuple[str, str, list[Trial], str]) -> dict[tuple[str, str], Traces]:
+        name, variant, chosen, planted = batch
+        place = scratch / name.replace(" ", "-")
+        data = copy_with(task.data, place / "data", variant, planted)
+        found = {}
+        with watching([data / SEALED]) as opened:
+            for trial in chosen:
+                _tell(f"{task.version_name}: {trial.name}, labels {variant}")
+                traces = _run(trial, common, task, place, opened)
+                made_nothing = not any(traces.hashes.values())
+                if traces.failed and not (traces.asked or traces.seen) and (variant == variants[0] or made_nothing):
+                    log = place / "cells" / trial.name / "log.txt"
+                    raise InputError(f"{trial.name} cannot run: {traces.failed}", str(log))
+                found[trial.name, variant] = traces
+        return found
+
+    if jobs <= 1:
+        parts = [run(batch) for batch in batches]
+    else:
+        with ThreadPoolExecutor(jobs) as pool:
+            try:
+                parts = list(pool.map(run, batches))
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+    return Proof(task.version_name, {key: traces for part in parts for key, traces in part.items()}, tuple(trials))
 
 
-def run_firewall(options: argparse.Namespace) -> int:
-    """The command ``tao-bench firewall``.
+def _run(trial: Trial, common: Mapping[str, Any], task: Task, place: Path, opened: Opened) -> Traces:
+    """Run one cell of a copy and collect what it left."""
+    folder, record, data = place / "cells" / trial.name, place / f"{trial.name}.opened", place / "data"
+    folder.mkdir(parents=True)
+    message = {**common, "folder": str(folder), "data": str(data)}
+    message["config"] = {**common["config"], "cell": trial.name, "arm": trial.arm, "arm_options": dict(trial.options)}
+    failed = ""
+    opened()
+    try:
+        run_alone(message, folder / "log.txt", {} if trial.uses_labels else {RECORD_VARIABLE: str(record)})
+    except InputError as error:
+        failed = error.what
+    lines = record.read_text(encoding="utf-8").splitlines() if record.is_file() else []
+    paths = {line.partition("\t")[2] for line in lines}
+    return Traces(
+        hashes=outcome(folder),
+        failed=failed,
+        opened=len(paths),
+        asked=tuple(sorted(path for path in paths if _is_label(path, task, data))),
+        seen=tuple(os.path.relpath(path, data) for path in opened()),
+        canaries=tuple(canaries(folder, mark_of(task.hash, common["config"]["seed"]))),
+    )
 
-    Returns:
-        0 if the proof holds, 1 otherwise.
-    """
-    from tao_bench.cli import set_data
 
-    spec = read_spec(task_folder(options.task, options.tasks))
-    set_data(options.data, [spec.needs] if spec.needs else [])
-    task, model = load_task(options.task, options.tasks), resolve_model(options.model)
-    labels = min(options.prompts, len(task.items("train")))
-    with tempfile.TemporaryDirectory(prefix="tao-bench-firewall-") as scratch:
-        proof = prove(
-            task,
-            model,
-            Path(scratch),
-            tao={"samples": 4, "rounds": 2, "prompts": options.prompts},
-            sft={"labels": labels, "min_steps": 4},
-        )
-    print(f"{task.version_name}, {options.prompts} prompts, 2 rounds of 4 samples, model {options.model}")
-    for variant, value in proof.tuned.items():
-        print(f"  TAO, labels {variant:12} samples, scores and weights {value} ({proof.files} files)")
-    for variant, value in proof.control.items():
-        print(f"  SFT, labels {variant:12} weights {value}")
-    print(f"  TAO processes opened {proof.opened} files, {len(proof.leaks)} of them labels")
-    for leak in proof.leaks[:10]:
-        print(f"    {leak}")
-    if proof.holds:
-        print("holds: tuning is the same to the bit whatever the labels say; supervised tuning is not")
-        return 0
-    if len(set(proof.control.values())) == 1:
-        raise InputError("SFT did not change with its labels: this run proves nothing", task.version_name)
-    print("BROKEN: tuning depends on labels, or opened them")
-    return 1
+def _is_label(path: str, task: Task, data: Path) -> bool:
+    """Whether a path lies under the labels of the copy, of the task itself, or of what the task was made of."""
+    real = os.path.realpath(path)
+    sources = [os.path.realpath(source) for source in task.label_sources()]
+    made_of = any(real == source or real.startswith(source + os.sep) for source in sources)
+    return made_of or is_sealed(path, os.path.realpath(data)) or is_sealed(path, os.path.realpath(task.data))

@@ -78,6 +78,23 @@ label is Correct Answer, Incorrect Answer or Refusal (or correct, incorrect, tru
 model judges instead; its key is read from OPENAI_API_KEY, its replies are kept, and the same figures come out.
 """
 
+PROVE_HELP = """\
+Runs every arm of an experiment that declares no labels, made small, on copies of each task's data that differ in their
+labels alone: as they are, permuted, blanked and taken away; permuted and blanked labels carry canaries. It holds if
+  samples, rewards, weights, answers and ledger are the same to the bit in all of them,
+  no process opened a label, as told by Python's audit hooks and (on Linux) by the kernel,
+  no canary stands in any file of a run, and
+  the controls do change with their labels: SFT its weights, gold reward its verdicts (added where the file lacks them).
+Otherwise the exit status is 1 and every fault is named.
+
+it cannot show
+  that prompts, documents or databases hold no answers, or were not chosen by labels (tao-bench check looks for it);
+  what the starting model already knew, or what people chose on dev;
+  what happens only beyond these few prompts, samples and rounds;
+  intent: code that knows it is watched, encodes what it reads or asks a network can pass;
+  anything about samplers that promise no equal bytes (vllm, endpoint): such arms are left out and named.
+"""
+
 
 def _folders(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
@@ -173,16 +190,32 @@ def build_parser() -> argparse.ArgumentParser:
         "firewall",
         help="prove that tuning does not depend on labels",
         description="Tunes a small TAO cell with the labels as they are, permuted, blanked and taken away: samples, "
-        "scores and weights must be the same to the bit and no label file may be opened. An SFT cell must change.",
+        "scores, weights and ledger must be the same to the bit, no label file may be opened and no canary come out. "
+        "An SFT cell must change.",
         epilog="example: tao-bench firewall warehouse_sql",
     )
     firewall.add_argument("task")
     firewall.add_argument("--model", default="reference", help="reference (default), a folder, or a hub id")
-    firewall.add_argument("--prompts", type=int, default=16, help="prompts of the pool to tune on (default 16)")
-    firewall.add_argument(
-        "--data", action="append", default=[], metavar="[VARIABLE=]DIR", help="external data it needs"
+    proof = verbs.add_parser(
+        "prove-firewall",
+        help="prove it for every arm and task of an experiment",
+        description=PROVE_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="example: tao-bench prove-firewall trials_signals --out results/firewall.md",
     )
-    _folders(firewall)
+    proof.add_argument("experiment", help="a preset, or the path of an experiment file")
+    proof.add_argument("--model", help="this model instead of the file's")
+    proof.add_argument("--samples", type=int, default=4, help="samples a prompt and round, at most (default 4)")
+    proof.add_argument("--rounds", type=int, default=2, help="rounds, at most (default 2)")
+    proof.add_argument("--seed", type=int, default=0, help="of every cell (default 0)")
+    proof.add_argument("--jobs", type=int, default=1, metavar="N", help="processes at a time (default 1)")
+    proof.add_argument("--out", type=Path, metavar="FILE.md", help="write the page there as well")
+    for verb in (firewall, proof):
+        verb.add_argument("--prompts", type=int, default=16, help="prompts of the pool to tune on (default 16)")
+        verb.add_argument(
+            "--data", action="append", default=[], metavar="[VARIABLE=]DIR", help="external data it needs"
+        )
+        _folders(verb)
 
     made = verbs.add_parser(
         "make",

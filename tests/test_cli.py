@@ -20,6 +20,7 @@ VERBS = (
     "signals",
     "freeze",
     "firewall",
+    "prove-firewall",
     "check",
     "grade",
     "regrade",

@@ -9,41 +9,168 @@ import pytest
 import toy
 
 from tao_bench.firewall import is_sealed
-from tao_bench.firewall_check import Proof, blank, outcome, permute, prove
+from tao_bench.firewall_check import PARTS, Proof, Traces, Trial, outcome, prove
+from tao_bench.firewall_data import blank, canaries, mark_of, permute, plant
+from tao_bench.firewall_watch import can_watch, watching
 from tao_bench.models import resolve_model
-from tao_bench.registry import load_task
+from tao_bench.registry import Task, load_task
+
+RECIPE = {"learning_rate": 0.001, "batch_size": 4}
+TAO = {"samples": 4, "rounds": 1, "recipe": RECIPE}
+GOLD = {"samples": 4, "rounds": 1, "recipe": RECIPE}
+SFT = {"labels": 8, "min_steps": 2}
 
 
 @pytest.fixture(scope="module")
-def proof(taught_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Proof:
-    folder = tmp_path_factory.mktemp("firewall")
+def toy_task(tmp_path_factory: pytest.TempPathFactory) -> Task:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TAO_BENCH_CACHE", str(folder / "cache"))
-        task = load_task("toy_task", [toy.TASK])
-    recipe = {"learning_rate": 0.001, "batch_size": 4}
+        patch.setenv("TAO_BENCH_CACHE", str(tmp_path_factory.mktemp("firewall") / "cache"))
+        return load_task("toy_task", [toy.TASK])
+
+
+@pytest.fixture(scope="module")
+def proof(taught_model: Path, toy_task: Task, tmp_path_factory: pytest.TempPathFactory) -> Proof:
     return prove(
-        task,
+        toy_task,
         resolve_model(str(taught_model)),
-        folder / "cells",
-        tao={"samples": 4, "rounds": 1, "recipe": recipe},
-        sft={"labels": 8, "min_steps": 2},
+        tmp_path_factory.mktemp("cells"),
+        [Trial("ours", "tao", TAO), Trial("sft", "sft", SFT), Trial("gold", "gold_reward", GOLD)],
     )
 
 
 def test_tuning_is_the_same_to_the_bit_whatever_the_labels_say(proof: Proof) -> None:
-    assert set(proof.tuned) == {"as they are", "permuted", "blanked", "taken away"}
-    assert len(set(proof.tuned.values())) == 1
-    assert proof.files == 4  # tuning's samples, scores and weights; evaluation's samples
+    assert proof.faults() == []
+    every = proof.of(proof.trials[0])
+    assert set(every) == {"as they are", "permuted", "blanked", "taken away"}
+    assert all(len({traces.hashes[part] for traces in every.values()}) == 1 for part in ("samples", "rewards"))
+    assert all(every["permuted"].hashes.values())  # samples, rewards, weights, answers and ledger were all made
+    assert min(traces.opened for traces in every.values()) > 50
 
 
-def test_supervised_tuning_changes_with_its_labels(proof: Proof) -> None:
-    assert len(set(proof.control.values())) == 2
-    assert proof.holds
+@pytest.mark.parametrize("control", [1, 2])
+def test_arms_that_use_labels_change_with_them_and_are_seen_to_open_them(proof: Proof, control: int) -> None:
+    first, second = proof.of(proof.trials[control]).values()
+    assert first.hashes["weights"] != second.hashes["weights"]
+    if can_watch():
+        assert any(path.startswith("labels/") for path in first.seen)
 
 
-def test_a_tuning_process_opens_files_and_no_label(proof: Proof) -> None:
-    assert proof.opened > 50
-    assert proof.leaks == ()
+CHEATS = """
+import pathlib, subprocess
+
+def _label(prompt):
+    return pathlib.Path(prompt.handles["document"]).parent.parent / "labels" / "pool.jsonl"
+
+def opens(prompt, answers):
+    return [float(answer in _label(prompt).read_text()) for answer in answers]
+
+def another_process_reads(prompt, answers):  # which no audit hook of this one sees
+    said = subprocess.run(["cat", _label(prompt)], capture_output=True, text=True).stdout
+    line = next((line for line in said.splitlines() if f'"{prompt.id}"' in line), "")
+    return [float(f'"value": {answer}' in line) for answer in answers]
+
+def prints(prompt, answers):  # and lets nothing depend on it
+    subprocess.run(["cat", _label(prompt)])
+    return [1.0 for _ in answers]
+"""
+
+
+@pytest.mark.parametrize(
+    ("cheat", "variants", "said"),
+    [
+        ("opens", ["as they are"], {"asked Python for": True, "a canary": False, "differ": False}),
+        ("another_process_reads", ["as they are", "permuted"], {"rewards differ": True, "a canary": False}),
+        ("prints", ["permuted"], {"a canary stands in log.txt": True, "differ": False, "asked Python": False}),
+    ],
+)
+def test_a_recipe_that_cheats_is_caught_by_each_means_alone(  # noqa: PLR0917 - fixtures and cases
+    taught_model: Path, toy_task: Task, tmp_path: Path, cheat: str, variants: list[str], said: dict[str, bool]
+) -> None:
+    """A rule of the recipe is the user's own code in the tuning process; it finds the labels and reads them."""
+    rules = tmp_path / "rules.py"
+    rules.write_text(CHEATS)
+    recipe = {**RECIPE, "signals": [{"signal": f"{rules}:{cheat}", "weight": 1.0}]}
+    trial = Trial("cheat", "tao", {"samples": 4, "rounds": 1, "recipe": recipe})
+    model = resolve_model(str(taught_model))
+    faults = "\n".join(prove(toy_task, model, tmp_path / "cells", [trial], variants=variants).faults())
+    assert {words: words in faults for words in said} == said
+    assert ("the kernel saw labels/pool.jsonl opened" in faults) is (can_watch() and cheat != "opens")
+
+
+def traces(text: str = "x", failed: str = "", seen: tuple[str, ...] = ()) -> Traces:
+    """What a cell left, every part with one hash."""
+    return Traces(dict.fromkeys(PARTS, text), failed, 60, (), seen, ())
+
+
+SEEN = ("labels/train.jsonl",)
+SOUND = {
+    ("ours", "as they are"): traces(),
+    ("ours", "permuted"): traces(),
+    ("sft", "as they are"): traces(seen=SEEN),
+    ("sft", "permuted"): traces("y", seen=SEEN),
+}
+FAULTY: list[tuple[tuple[str, str], Traces, str]] = [
+    (("ours", "permuted"), traces("y"), "toy, ours: samples differ between labels as they are and permuted"),
+    (("ours", "permuted"), traces(failed="no such gold"), "toy, ours with labels permuted: failed: no such gold"),
+    (("ours", "permuted"), traces(seen=SEEN), "the kernel saw labels/train.jsonl opened"),
+    (("ours", "as they are"), traces(""), "ours: made no samples and no rewards and no weights, so it proves nothing"),
+    (("sft", "permuted"), traces(seen=SEEN), "sft: weights did not change with its labels"),
+    (
+        ("sft", "permuted"),
+        traces("", "out of labels", SEEN),
+        "sft with labels permuted: made no weights: out of labels",
+    ),
+]
+
+
+@pytest.mark.parametrize(("cell", "found", "words"), FAULTY)
+def test_every_fault_is_named(cell: tuple[str, str], found: Traces, words: str) -> None:
+    trials = (Trial("ours", "tao", TAO), Trial("sft", "sft", SFT))
+    assert Proof("toy", SOUND, trials).holds
+    proof = Proof("toy", {**SOUND, cell: found}, trials)
+    assert not proof.holds and words in "\n".join(proof.faults())
+
+
+@pytest.mark.skipif(not can_watch(), reason="this system does not tell who opens files (Linux does)")
+def test_a_watch_that_saw_no_label_opened_by_sft_is_blind() -> None:
+    cells = {**SOUND, ("sft", "as they are"): traces(), ("sft", "permuted"): traces("y")}
+    (fault,) = Proof("toy", cells, (Trial("ours", "tao", TAO), Trial("sft", "sft", SFT))).faults()
+    assert "the watch is blind" in fault
+
+
+@pytest.mark.skipif(not can_watch(), reason="this system does not tell who opens files (Linux does)")
+def test_the_kernel_tells_what_any_process_opened(tmp_path: Path) -> None:
+    secret = tmp_path / "labels" / "deep" / "gold.json"
+    secret.parent.mkdir(parents=True)
+    for path in (secret, tmp_path / "innocent"):
+        path.write_text("x")
+    with watching([tmp_path / "labels", tmp_path / "missing"]) as opened:
+        assert opened() == []
+        subprocess.run(["cat", tmp_path / "innocent"], check=True, capture_output=True)
+        assert opened() == []
+        subprocess.run(["cat", secret], check=True, capture_output=True)
+        assert opened() == [str(secret)]
+        assert opened() == []
+
+
+def test_canaries_keep_labels_valid_and_are_found_wherever_they_come_out(tmp_path: Path) -> None:
+    labels, run = tmp_path / "labels", tmp_path / "run"
+    labels.mkdir()
+    run.mkdir()
+    rows = [{"id": str(n), "gold": gold, "target": "t"} for n, gold in enumerate([{"value": 1}, "SELECT 1", 3.5])]
+    (labels / "pool.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (labels / "instance.json").write_text("{}")
+    mark = mark_of("hash", 0)
+    assert plant(labels, mark) == 4
+    planted = [json.loads(line) for line in (labels / "pool.jsonl").read_text().splitlines()]
+    assert [row["gold"] for row in planted][2] == 3.5 and planted[0]["gold"]["value"] == 1
+    assert all(row["target"].startswith(f"t {mark}") for row in planted)
+    assert canaries(labels, mark) == ["instance.json", "pool.jsonl"]
+    (run / "deep").mkdir()
+    (run / "deep" / "model.safetensors").write_bytes(b"x" * ((1 << 22) - 5) + f"{mark}-0".encode())  # over two blocks
+    (run / "log.txt").write_text("nothing")
+    assert canaries(run, mark) == ["deep/model.safetensors"]
+    assert mark_of("hash", 1) != mark != mark_of("other", 0)
 
 
 OPENERS = {
@@ -148,13 +275,21 @@ def test_blanking_leaves_ids_alone(tmp_path: Path) -> None:
 
 
 def test_the_compared_outcome_depends_on_every_watched_file(tmp_path: Path) -> None:
-    names = ("round-0/samples.jsonl", "round-0/scores.jsonl", "round-0/checkpoint/model.safetensors")
-    for name in names:
+    names = {
+        "samples": "tune/round-0/samples.jsonl",
+        "rewards": "tune/round-0/scores.jsonl",
+        "weights": "tune/round-0/checkpoint/model.safetensors",
+        "answers": "eval/dev/answers.jsonl",
+        "ledger": "ledger.jsonl",
+    }
+    for name in names.values():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(name)
-    before, count = outcome(tmp_path)
-    assert count == len(names)
-    for name in names:
+    (tmp_path / "timing.jsonl").write_text("now")
+    before = outcome(tmp_path)
+    assert set(before) == set(names) and all(before.values())
+    for part, name in names.items():
         (tmp_path / name).write_text("changed")
-        assert outcome(tmp_path)[0] != before
+        after = outcome(tmp_path)
+        assert [one for one in before if before[one] != after[one]] == [part]
         (tmp_path / name).write_text(name)

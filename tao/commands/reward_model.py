@@ -37,6 +37,7 @@ def add(verbs: Verbs) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Do it."""
+    from tao.compute import Ledger
     from tao.scoring.reward_training import all_pairs, train_reward_model
 
     pairs = all_pairs(args.runs, args.per_prompt, args.seed)
@@ -51,5 +52,6 @@ def run(args: argparse.Namespace) -> int:
     )
     print(f"{figures['pairs']:.0f} pairs, {figures['left_out']:.0f} left out as too long")
     print(f"last batch: loss {figures['loss']:.3f}, {figures['accuracy']:.0%} ordered as the votes did")
-    print(f"reward model: {args.out}")
+    cost = Ledger(args.out / "ledger.jsonl").entries()[-1]
+    print(f"reward model: {args.out} (training took {cost.model_flop:.3g} model FLOPs; charged to no run)")
     return 0

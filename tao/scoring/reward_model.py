@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -81,18 +81,22 @@ class RewardModelSignal:
             raise InputError("the reward model was trained on this prompt", prompt.id, "train it on other tasks")
         rows = self._encoded(prompt, answers)
         found: list[float | None] = [None] * len(rows)
-        fit = sorted((at for at, row in enumerate(rows) if 0 < len(row) <= self._max_tok), key=lambda at: len(rows[at]))
         pad = self._tokenizer.pad_token_id or 0
         with torch.inference_mode():
-            for start in range(0, len(fit), BATCH):
-                part = fit[start : start + BATCH]
-                length = math.ceil(max(len(rows[at]) for at in part) / STEP) * STEP
+            for part, length in self._batches(rows):
                 ids = torch.tensor([rows[at] + [pad] * (length - len(rows[at])) for at in part])
                 mask = torch.tensor([[1] * len(rows[at]) + [0] * (length - len(rows[at])) for at in part])
                 out = self._model(input_ids=ids, attention_mask=mask).logits.float().sigmoid().squeeze(-1)
                 for at, value in zip(part, out.tolist(), strict=True):
                     found[at] = float(value)
         return found
+
+    def _batches(self, rows: Sequence[Sequence[int]]) -> Iterator[tuple[list[int], int]]:
+        """Positions of the rows that fit, by batch, and the length each batch is padded to."""
+        fit = sorted((at for at, row in enumerate(rows) if 0 < len(row) <= self._max_tok), key=lambda at: len(rows[at]))
+        for start in range(0, len(fit), BATCH):
+            part = fit[start : start + BATCH]
+            yield part, math.ceil(max(len(rows[at]) for at in part) / STEP) * STEP
 
     def flop(self, prompt: Prompt, answers: Sequence[str]) -> int:
         """Model FLOPs of asking about the answers (no vocabulary head, no padding)."""
@@ -102,9 +106,22 @@ class RewardModelSignal:
             if 0 < len(row) <= self._max_tok
         )
 
+    def device_flop(self, prompt: Prompt, answers: Sequence[str]) -> int:
+        """FLOPs of the same as executed: padding, and the one output of every position."""
+        batches = self._batches(self._encoded(prompt, answers))
+        return sum(
+            len(part) * (forward_flop(self._shape, length, 0) + score_head_flop(self._shape, length))
+            for part, length in batches
+        )
+
     def close(self) -> None:
         """Forget the weights."""
         self._model = None
+
+
+def score_head_flop(shape: ModelShape, seq_tok: int) -> int:
+    """The one output of a sequence-classification model at so many positions."""
+    return 2 * shape.hidden * seq_tok
 
 
 def asked(prompt: Prompt) -> str:

@@ -9,16 +9,18 @@ from __future__ import annotations
 import json
 import tempfile
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Any
 
+from tao.compute import Entry, Ledger, ModelShape
 from tao.errors import InputError
 from tao.prompts import Message, Prompt, read_jsonl, read_prompts
 from tao.sampling.samples import read_samples
-from tao.scoring.reward_model import TRAINED_ON, asked
+from tao.scoring.reward_model import TRAINED_ON, asked, score_head_flop
+from tao.training.settings import Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,8 @@ def train_reward_model(
         seed: Of the head and of the order.
 
     Returns:
-        Pairs used and left out, and the loss and accuracy of the last logged step.
+        Pairs used and left out, and the loss and accuracy of the last logged step. What it cost stands in
+        ``ledger.jsonl`` beside the weights.
 
     Raises:
         InputError: No pairs, an unusable model, or `out` holds files.
@@ -142,11 +145,13 @@ def train_reward_model(
         for callback in list(trainer.callback_handler.callbacks):
             if type(callback).__name__ == "PrinterCallback":
                 trainer.remove_callback(callback)
+        trainer.data_collator, cost = _counting(trainer.data_collator, ModelShape.from_config(model))
         trainer.train()
         logged = [row for row in trainer.state.log_history if "loss" in row]
         out.mkdir(parents=True, exist_ok=True)
         network.save_pretrained(out)
         tokenizer.save_pretrained(out)
+    Ledger(out / "ledger.jsonl").charge(cost())
     prompts = sorted({asked(pair.prompt) for pair in fit})
     (out / TRAINED_ON).write_text(json.dumps({"prompts": prompts}) + "\n", encoding="utf-8")
     last = logged[-1] if logged else {}
@@ -157,6 +162,40 @@ def train_reward_model(
         "loss": float(last.get("loss", float("nan"))),
         "accuracy": float(accuracy),
     }
+
+
+def _counting(collate: Callable[[Any], Any], shape: ModelShape) -> tuple[Callable[[Any], Any], Callable[[], Entry]]:
+    """A collator that notes the sizes of its batches, and what training on those it made costs.
+
+    Forward and backward take three forward passes each, without a vocabulary head; going backward a flash kernel
+    computes attention scores once more (device only). The one output is needed at the last token, executed at all.
+    """
+    needed, executed = Work(), Work()
+
+    def counted(rows: Any) -> Any:
+        nonlocal needed, executed
+        batch = collate(rows)
+        count, length = batch["input_ids"].shape
+        executed = executed.plus(length, 0, count)
+        for size in batch["attention_mask"].sum(1).tolist():
+            needed = needed.plus(int(size), 1)
+        return batch
+
+    def layers(work: Work) -> int:
+        return work.seq_tok * 2 * shape.matrix_params + shape.attention_flop * work.seq_tok_sq
+
+    def cost() -> Entry:
+        again = shape.attention_flop * executed.seq_tok_sq // 2
+        return Entry(
+            "train",
+            0,
+            "reward_model",
+            model_flop=3 * (layers(needed) + score_head_flop(shape, needed.head_tok)),
+            device_flop=3 * (layers(executed) + score_head_flop(shape, executed.seq_tok)) + again,
+            train_tok=needed.seq_tok,
+        )
+
+    return counted, cost
 
 
 def _chat(prompt: Prompt, answer: str) -> list[dict[str, str]]:

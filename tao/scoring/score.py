@@ -16,7 +16,7 @@ from tao.sampling.samples import read_samples
 from tao.scoring.combine import VERSION, Rewards, Score, combine
 from tao.scoring.gate import refusal
 from tao.scoring.mentions import left_out
-from tao.scoring.signals import Weighed, consult, distinct_answers, signals_digest, veto
+from tao.scoring.signals import Pads, Weighed, consult, distinct_answers, signals_digest, veto
 from tao.scoring.stats import RoundStats, round_stats
 from tao.stage import Stage, digest, file_digest
 
@@ -172,7 +172,9 @@ def score(
 def charge_signals(scored: ScoredRound, signals: Sequence[Weighed], ledger: Ledger, number: int) -> None:
     """Charge what the further signals computed for a round's distinct answers."""
     for weighed in signals:
-        ask = weighed.signal.flop
-        flop = sum(ask(prompt, distinct_answers(scored.samples[prompt.id])) for prompt in scored.prompts)
+        signal = weighed.signal
+        asked = [(prompt, distinct_answers(scored.samples[prompt.id])) for prompt in scored.prompts]
+        flop = sum(signal.flop(*one) for one in asked)
+        executed = sum(signal.device_flop(*one) for one in asked) if isinstance(signal, Pads) else flop
         if flop:
-            ledger.charge(Entry("score", number, weighed.signal.name, model_flop=flop, device_flop=flop))
+            ledger.charge(Entry("score", number, signal.name, model_flop=flop, device_flop=executed))

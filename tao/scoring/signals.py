@@ -17,7 +17,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -73,6 +73,15 @@ class Signal(Protocol):
 
     def close(self) -> None:
         """Give back what it holds."""
+        ...
+
+
+@runtime_checkable
+class Pads(Protocol):
+    """A signal that executes more than it needs: padding, say."""
+
+    def device_flop(self, prompt: Prompt, answers: Sequence[str]) -> int:
+        """FLOPs of asking about these answers as executed; those of `Signal.flop` where a signal lacks this."""
         ...
 
 

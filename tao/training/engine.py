@@ -177,7 +177,10 @@ def save(model: Any, tokenizer: Any, out: Path) -> Path:
     from safetensors import SafetensorError
 
     out.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=out.name + ".", dir=out.parent))
+    prefix = f".{out.name}.unsaved-"
+    for stale in out.parent.glob(f"{prefix}*"):  # a process killed while it saved
+        shutil.rmtree(stale, ignore_errors=True)
+    scratch = Path(tempfile.mkdtemp(prefix=prefix, dir=out.parent))
     try:
         model.save_pretrained(scratch)
         tokenizer.save_pretrained(scratch)
