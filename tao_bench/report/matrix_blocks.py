@@ -54,8 +54,8 @@ def _differences(found: Matrix) -> Table:
         rows.append((Value(row.label), *values, *(estimate_value(e, "points") for e in (row.mean, row.untouched))))
     notes = [
         f"Small: difference to base in points, paired by item.{_UNTUNED} not tuned on this task. Means over tasks "
-        "count every task the same; their intervals speak of these tasks. A model that answers several tasks carries its "
-        "seed into all of them, and the intervals allow for it."
+        "count every task the same; their intervals speak of these tasks. A model that answers several tasks carries "
+        "its seed into all of them, and the intervals allow for it."
     ]
     if any("†" in value.mark for line in rows for value in line):
         notes.append(_ONE_SEED)
