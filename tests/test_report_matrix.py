@@ -90,7 +90,7 @@ def test_an_experiment_without_mixtures_has_no_matrix(tmp_path: Path) -> None:
 
 def test_the_report_shows_it_and_is_the_same_twice(folder: Path, tmp_path: Path) -> None:
     def no_texts(task: str, full: bool) -> TaskTexts:
-        return TaskTexts({}, {}, "")
+        return TaskTexts({})
 
     first, second = (render(folder, tmp_path / name, texts=no_texts) for name in ("a", "b"))
     text = first.markdown.read_text()

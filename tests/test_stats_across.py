@@ -95,14 +95,14 @@ def test_a_fall_of_just_the_margin_is_rarely_called_none(
 ) -> None:
     """Base right on the items that break, wrong on those that mend: the true difference is -0.02."""
     rng = np.random.default_rng(3)
-    called, rounds = 0, 400
+    called, rounds = 0, 200
     for _ in range(rounds):
         kind = rng.random((1, items))
         base = (kind < 0.5).astype(float)
         arm = np.where(kind < moved, 0.0, np.where(kind > 1 - mended, 1.0, base))
         gain = difference(scores(arm, clusters), scores(base, clusters))
         called += fell_p(gain, 0.02) <= 0.05
-    assert called / rounds < 0.085  # 5 % and three standard errors
+    assert called / rounds < 0.1  # 5 % and three standard errors
 
 
 def test_no_change_on_many_items_is_no_fall_and_on_few_is_not_shown() -> None:

@@ -182,4 +182,4 @@ def fallen(row: MatrixRow, margin: float) -> tuple[str, str]:
     points = f"{100 * margin:g} point{'s' * (margin != 0.01)}"
     if open_:
         return "Not shown", f"a fall by {points} is not refused on {', '.join(open_)}"
-    return "Yes", f"a fall by {points} is refused on every task"
+    return "Yes", f"a fall by {points} is refused on every task it answered"
