@@ -101,6 +101,7 @@ def matrix(reports: Sequence[TaskReport]) -> Matrix | None:
     labels = sorted(by_label, key=lambda label: order[label])
     rows = tuple(_row(label, by_label[label], base, tuned, margin) for label in labels)
     against = [_against(label, by_label[label], reports) for label in labels]
+    tasks = (*tuned, *(task for task in tasks if task not in tuned))
     return Matrix(tasks, tuned, margin, rows, tuple(one for one in against if one is not None))
 
 
