@@ -33,16 +33,15 @@ from tao import __version__
 from tao.compute import Ledger, ModelShape
 from tao.endpoint import MANNER
 from tao.meaning import Interpreter
+from tao.mixture import part_stats, raised
 from tao.prompts import Prompt, pool_digest
 from tao.recipe import Recipe
 from tao.rounds import LAST_ROUND, Round, TuneResult, claim, read_round, write_result, write_round
 from tao.sampling.explore import explore
 from tao.sampling.samplers import SamplerFactory, sampler_factory
 from tao.scoring import combine as scoring
-from tao.scoring.alarms import alarms
 from tao.scoring.score import ScoredRound, charge_signals, handles_digest, score
 from tao.scoring.signals import Weighed, load_signals, signals_digest
-from tao.scoring.stats import RoundStats
 from tao.stage import digest, folder_digest
 from tao.training import lora
 from tao.training import settings as training
@@ -66,6 +65,7 @@ def tune(
     sampler: SamplerFactory | None = None,
     ledger: Ledger | None = None,
     progress: Progress | None = None,
+    further: Sequence[Weighed] = (),
 ) -> TuneResult:
     """Tune a model on prompts alone.
 
@@ -81,11 +81,12 @@ def tune(
         sampler: Makes a sampler from a checkpoint folder; the recipe's if None.
         ledger: Where to charge; ``out/ledger.jsonl`` if None.
         progress: See `Progress`.
+        further: Signals beside those that the recipe names.
 
     Raises:
         InputError: Unusable model or prompts, `out` holds another run, or training diverged.
     """
-    signals = load_signals(recipe.signals)
+    signals = [*load_signals(recipe.signals), *further]
     if recipe.lora:
         lora.require()
     # More rounds of the same run are no other run: they go on where it ended.
@@ -122,7 +123,7 @@ def tune(
         if number and budget_flop is not None and _forecast(run, number) > budget_flop:
             stopped = "budget"
             break
-        done = _round(run, number, current, [past.stats for past in rounds])
+        done = _round(run, number, current, rounds)
         rounds.append(done)
         if done.alarms:
             # The samples that raised the alarm came from `current`: it is the model not to trust.
@@ -176,20 +177,20 @@ def _forecast(run: _Run, number: int) -> int:
     return spent + sum(last.values()) + round(watch)
 
 
-def _round(run: _Run, number: int, current: Path, history: Sequence[RoundStats]) -> Round:
+def _round(run: _Run, number: int, current: Path, past: Sequence[Round]) -> Round:
     """Explore, score, watch, train; or read back what an earlier call did."""
     folder = run.out / f"round-{number}"
     made_from = digest({**run.made_from, "round": number, "start": folder_digest(current)})
     finished = read_round(folder, made_from)
     if finished is None:
         scored = _explore_and_score(run, number, current, folder)
-        stats = scored.stats()
-        found = tuple(alarms([*history, stats])) if run.recipe.watch else ()
-        finished = Round(number, None, stats, found, {}), None
+        stats, parts = scored.stats(), part_stats(scored, run.interpreter)
+        found = raised(past, stats, parts) if run.recipe.watch else ()
+        finished = Round(number, None, stats, found, {}, parts), None
         if not found and _has_signal(scored, run.recipe):
             report = _train(run, number, current, scored, folder)
             finished = (
-                Round(number, report.checkpoint, stats, found, figures(report)),
+                Round(number, report.checkpoint, stats, found, figures(report), parts),
                 entry(report, run.recipe.objective, number, run.shape),
             )
         write_round(folder, made_from, *finished)
@@ -278,6 +279,7 @@ def _watch_last(run: _Run, model: Path, rounds: Sequence[Round]) -> Round:
             seed=run.seed,
             ledger=run.ledger,
             sampler=run.sampler,
+            signals=run.signals,
             progress=run.progress,
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ class Round:
         stats: Label-free figures of its samples, which come from the model of the round before.
         alarms: What speaks against the model that sampled.
         training: Named figures of the optimisation.
+        parts: `stats` by part, where the pool is a mixture (`tao.mixture`).
     """
 
     number: int
@@ -39,6 +40,7 @@ class Round:
     stats: RoundStats
     alarms: tuple[Alarm, ...]
     training: Mapping[str, float]
+    parts: Mapping[str, RoundStats] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,7 @@ def write_round(folder: Path, made_from: str, done: Round, entry: Entry | None) 
         "alarms": [asdict(alarm) for alarm in done.alarms],
         "training": dict(done.training),
         "entry": asdict(entry) if entry else None,
+        **({"parts": {part: asdict(stats) for part, stats in done.parts.items()}} if done.parts else {}),
     }
     write_atomic(folder / "round.json", json.dumps(body, sort_keys=True, ensure_ascii=False, indent=1) + "\n")
 
@@ -124,7 +127,8 @@ def read_round(folder: Path, made_from: str | None = None) -> tuple[Round, Entry
     number = int(folder.name.removeprefix("round-"))
     found = tuple(Alarm(**alarm) for alarm in body["alarms"])
     entry = Entry(**body["entry"]) if body["entry"] else None
-    return Round(number, checkpoint, RoundStats(**body["stats"]), found, body["training"]), entry
+    parts = {part: RoundStats(**stats) for part, stats in body.get("parts", {}).items()}
+    return Round(number, checkpoint, RoundStats(**body["stats"]), found, body["training"], parts), entry
 
 
 def write_result(out: Path, result: TuneResult) -> None:

@@ -7,20 +7,20 @@ is watched only with ``watch_last: true`` (`watch_last`) or before a promotion (
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
 from tao.compute import Ledger
 from tao.meaning import Interpreter
+from tao.mixture import part_stats, raised
 from tao.prompts import Prompt
 from tao.recipe import Recipe
 from tao.rounds import LAST_ROUND, WATCHED, Round, read_round, write_round
 from tao.sampling.explore import explore
 from tao.sampling.samplers import SamplerFactory
-from tao.scoring.alarms import alarms
 from tao.scoring.score import ScoredRound, charge_signals, score
-from tao.scoring.signals import load_signals
-from tao.scoring.stats import RoundStats
+from tao.scoring.signals import Weighed, load_signals
 
 Progress = Callable[[str, int, int], None]
 
@@ -49,9 +49,10 @@ def observe(
     number: int,
     ledger: Ledger,
     sampler: SamplerFactory,
+    signals: Sequence[Weighed] | None = None,
     progress: Progress | None = None,
-) -> RoundStats:
-    """A model's label-free figures on prompts, resumably.
+) -> ScoredRound:
+    """A model's answers to prompts, scored as in tuning, resumably.
 
     Args:
         model: Checkpoint folder.
@@ -63,10 +64,11 @@ def observe(
         number: Stands for the round in seeds and in the ledger.
         ledger: Charged as exploring, and for signals.
         sampler: Makes a sampler from a checkpoint folder.
+        signals: Signals beside the vote; those that the recipe names if None.
         progress: As for `tao.loop.tune`.
     """
     settings = recipe.sampling()
-    signals = load_signals(recipe.signals)
+    signals = load_signals(recipe.signals) if signals is None else signals
     answering = sampler(model)
     try:
         samples = explore(
@@ -85,7 +87,7 @@ def observe(
     scores = samples.with_name("scores.jsonl")
     scored = score(prompts, samples, interpreter, recipe.rewards(), out=scores, signals=signals, progress=progress)
     charge_signals(scored, signals, ledger, number)
-    return scored.stats()
+    return scored
 
 
 def watch_last(
@@ -100,6 +102,7 @@ def watch_last(
     seed: int,
     ledger: Ledger,
     sampler: SamplerFactory,
+    signals: Sequence[Weighed] | None = None,
     progress: Progress | None = None,
 ) -> Round:
     """Watch the model that the last round trained, as a next round would, on prompts of the first round.
@@ -117,6 +120,7 @@ def watch_last(
         seed: Of the sampling, and of the choice of prompts.
         ledger: Charged as exploring.
         sampler: Makes a sampler from a checkpoint folder.
+        signals: As for `observe`.
         progress: As for `tao.loop.tune`; all of it is told as stage ``watch``.
 
     Returns:
@@ -127,7 +131,7 @@ def watch_last(
         return finished[0]
     number = len(rounds)
     prompts = watched(first.prompts, len(first.prompts), Random(f"watch {seed}"))
-    stats = observe(
+    scored = observe(
         model,
         prompts,
         folder,
@@ -137,9 +141,12 @@ def watch_last(
         number=LAST_ROUND + number,
         ledger=ledger,
         sampler=sampler,
+        signals=signals,
         progress=(lambda stage, done, everything: progress("watch", done, everything)) if progress else None,
     )
-    history = [first.only(prompts).stats(), *(past.stats for past in rounds[1:]), stats]
-    last = Round(number, None, stats, tuple(alarms(history)), {})
+    yardstick = first.only(prompts)
+    past = [replace(rounds[0], stats=yardstick.stats(), parts=part_stats(yardstick, interpreter)), *rounds[1:]]
+    stats, parts = scored.stats(), part_stats(scored, interpreter)
+    last = Round(number, None, stats, raised(past, stats, parts), {}, parts)
     write_round(folder, made_from, last, None)
     return last

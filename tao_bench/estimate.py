@@ -17,14 +17,16 @@ from typing import Any
 from tao.compute import ModelShape, forward_flop, generation_flop, plan_sft, plan_tao
 from tao.errors import InputError
 from tao.report import explored_prompts
+from tao_bench.joint import common_limits, mixture_sizes
 from tao_bench.plan import Prepared, Run
 from tao_bench.registry import Task, cache_root
 from tao_bench.store import CellFolder, read_rows, read_timing, write_json
+from tao_bench.task import Limits
 
 ASSUMED_FLOP_S = {"tune": 5.0e10, "answer": 3.0e10}
 """Model FLOPs a second of one thread of a laptop core on a model of a few million parameters."""
 ASSUMED_VERIFY_S = 0.01
-START_S = {"deploy": 6.0, "model": 6.0, "verify": 1.5}
+START_S = {"deploy": 6.0, "tune": 6.0, "model": 6.0, "verify": 1.5}
 """Starting a process and loading its libraries."""
 SHARE_OF_LIMIT = 1 / 3
 """Assumed length of an answer as a share of its limit, until a base has answered."""
@@ -79,18 +81,15 @@ def read_pace() -> Pace:
 def learn_pace(cells: Iterable[Prepared]) -> None:
     """Keep the pace of finished cells for the next estimate. Never fails: an estimate is a courtesy."""
     seen: dict[str, list[float]] = {"tune": [], "answer": [], "verify_s": []}
-    for prepared in cells:
-        if not prepared.finished:
-            continue
-        flop = {"tune": 0, "answer": 0}
-        for row in read_rows(prepared.folder.ledger):
-            flop["answer" if row["stage"] == "evaluate" else "tune"] += row["model_flop"]
-        took: dict[str, float] = {}
-        for row in read_timing(prepared.folder.timing):  # CPU seconds: a busy neighbour says nothing of the next run
-            took[row["stage"]] = took.get(row["stage"], 0.0) + row["cpu_s"]
+    done = [prepared for prepared in cells if prepared.finished]
+    shared = {p.tuned.key: p.tuned.folder for p in done if p.tuned is not None}
+    spent = {folder.root: _spent(folder) for folder in (*(p.folder for p in done), *shared.values())}
+    for flop, took in spent.values():
         for stage in ("tune", "answer"):
             if flop[stage] and took.get(stage, 0) > LONG_ENOUGH_S:
                 seen[stage].append(flop[stage] / took[stage])
+    for prepared in done:
+        took = spent[prepared.folder.root][1]
         rows = len(read_rows(prepared.folder.rows))
         if rows and took.get("verify", 0) > 1:
             seen["verify_s"].append(took["verify"] / rows)
@@ -102,6 +101,16 @@ def learn_pace(cells: Iterable[Prepared]) -> None:
             write_json(_pace_file(), known)
         except OSError:
             return
+
+
+def _spent(folder: CellFolder) -> tuple[dict[str, int], dict[str, float]]:
+    """FLOPs of tuning and answering, and CPU seconds of every stage: a busy neighbour says nothing of the next run."""
+    flop, took = {"tune": 0, "answer": 0}, dict[str, float]()
+    for row in read_rows(folder.ledger):
+        flop["answer" if row["stage"] == "evaluate" else "tune"] += row["model_flop"]
+    for row in read_timing(folder.timing):
+        took[row["stage"]] = took.get(row["stage"], 0.0) + row["cpu_s"]
+    return flop, took
 
 
 def mean_prompt_tok(model: Path, task: Task) -> float:
@@ -139,6 +148,8 @@ class Estimator:
         self._tasks: dict[str, dict[int | None, Task]] = {}
         for prepared in run.cells:
             self._tasks.setdefault(prepared.cell.task, {})[prepared.cell.fold] = prepared.task
+            for name, task in prepared.tuned.tasks.items() if prepared.tuned is not None else ():
+                self._tasks.setdefault(name, {}).setdefault(None, task)
 
     def _measure(self, name: str) -> tuple[float, float, int, int]:
         task, evaluation = next(iter(self._tasks[name].values())), self.run.experiment.eval
@@ -152,20 +163,37 @@ class Estimator:
         options: Any = prepared.cell.options
         if options.REMOTE:
             return Cost(0, 0, items, options.usd_of(items * prompt, items * answer))
-        tuning = 0
-        if prepared.cell.arm == "sft":
-            tuning = plan_sft(
-                self.shape, labels=options.labels, prompt_tok=prompt, target_tok=answer, epochs=options.passes()
-            ).total
-        elif options.budget() is not None:
-            tuning = self._tao(prepared, min(pool, options.prompts or pool), prompt, answer)
+        if prepared.tuned is not None:
+            tuning = self._joint(prepared)
+        else:
+            tuning = self._tuning(options, prepared.task.spec.limits, prompt, answer, pool)
         samples = options.inference_samples()
         return Cost(tuning, items * generation_flop(self.shape, round(prompt), [round(answer)] * samples), items)
 
-    def _tao(self, prepared: Prepared, prompts: int, prompt_tok: float, answer_tok: float) -> int:
+    def _joint(self, prepared: Prepared) -> int:
+        """Tuning FLOPs of a model that several cells share: as if each of its tasks had its share of one long pool."""
+        tuned, options = prepared.tuned, prepared.cell.options
+        assert tuned is not None
+        sizes = mixture_sizes(tuned.tasks, tuned.weights)
+        whole = sum(taken for taken, _ in sizes.values())
+        measured = {name: self._sizes(name) for name in tuned.tasks}
+        prompt = sum(measured[name][0] * taken for name, (taken, _) in sizes.items()) / whole
+        answer = sum(measured[name][1] * taken for name, (taken, _) in sizes.items()) / whole
+        return self._tuning(options, common_limits(list(tuned.tasks.values())), prompt, answer, whole)
+
+    def _tuning(self, options: Any, limits: Limits, prompt: float, answer: float, pool: int) -> int:
+        if options.budget() is not None:
+            return self._tao(options, limits, min(pool, options.prompts or pool), prompt, answer)
+        if not hasattr(options, "passes"):
+            return 0
+        plan = plan_sft(
+            self.shape, labels=options.labels, prompt_tok=prompt, target_tok=answer, epochs=options.passes()
+        )
+        return plan.total
+
+    def _tao(self, options: Any, limits: Limits, prompts: int, prompt_tok: float, answer_tok: float) -> int:
         """Tuning FLOPs of a label-free cell: training puts a prompt's answers behind one copy of the prompt."""
-        options: Any = prepared.cell.options
-        recipe = options.made(prepared.task.spec.limits)
+        recipe = options.made(limits)
         each = min(prompts, recipe.prompts_per_round or prompts)
         explore = plan_tao(
             self.shape,
@@ -189,9 +217,12 @@ class Estimator:
         cost = self.cost(prepared)
         if work == "verify":
             return START_S["verify"] + cost.items * self.pace.verify_s
+        if work == "tune":
+            return START_S["tune"] + cost.tuning_flop / self.pace.tune
         if work == "deploy":
             return START_S["deploy"] + cost.tuning_flop / self.pace.tune
-        return START_S["model"] + cost.tuning_flop / self.pace.tune + cost.answer_flop / self.pace.answer
+        own = 0 if prepared.tuned is not None else cost.tuning_flop  # a shared model is tuned by a job of its own
+        return START_S["model"] + own / self.pace.tune + cost.answer_flop / self.pace.answer
 
     def detectable(self, name: str) -> str:
         """The smallest difference to base a task could show with 80 % power, in words."""

@@ -16,11 +16,22 @@ Example::
         samples: [4, 16]
         rounds: 3
         seeds: [0, 1, 2]
+
+An arm of its own for every task is the rule. With ``tune_on`` one model is tuned, on one task or on a mixture, and
+then answers all tasks, those under ``transfer`` too, on which nothing is ever tuned::
+
+    tasks: [warehouse_sql, sec_filings]
+    transfer: [geoquery]
+    arms:
+      - arm: base
+      - {arm: tao, samples: 8, rounds: 2, tune_on: {warehouse_sql: 1, sec_filings: 1}}
+      - {arm: tao, samples: 8, rounds: 2, tune_on: {warehouse_sql: 1}}
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -48,8 +59,11 @@ PRESETS = (
     "trials_signals",
     "overoptimisation",
     "ablation",
+    "multitask",
 )
-ENTRY_FIELDS = ("arm", "name", "label", "seeds", "tasks")
+ENTRY_FIELDS = ("arm", "name", "label", "seeds", "tasks", "tune_on")
+MIXED_ARMS = ("tao", "sft")
+"""Arms that can be tuned on a mixture of tasks."""
 
 
 class EvalSpec(BaseModel):
@@ -88,6 +102,19 @@ class ArmEntry(BaseModel):
     """The arm's name in tables; made from its options otherwise."""
     seeds: tuple[int, ...] | None = None
     tasks: tuple[str, ...] | None = None
+    """The tasks it answers, of the experiment's own; all if None."""
+    tune_on: Mapping[str, float] | None = Field(default=None, min_length=1)
+    """Task to weight. One model a seed is tuned on these tasks together, their prompts (or labels) in shares of the
+    weights (`tao.mixture.turns`), and answers all tasks. None: one model for every task it answers."""
+
+    @model_validator(mode="after")
+    def _positive(self) -> ArmEntry:
+        for task, weight in (self.tune_on or {}).items():
+            if not (math.isfinite(weight) and weight > 0):
+                raise ValueError(f"tune_on: the weight of {task} must be above 0; leave out a task that has none")
+        if self.tune_on and self.arm not in MIXED_ARMS:
+            raise ValueError(f"tune_on: goes with the arms {' and '.join(MIXED_ARMS)}")
+        return self
 
 
 class Experiment(BaseModel):
@@ -98,6 +125,10 @@ class Experiment(BaseModel):
     description: str = ""
     model: str = "reference"
     tasks: tuple[str, ...] = Field(min_length=1)
+    transfer: tuple[str, ...] = ()
+    """Tasks that are answered only: by arms that tune nothing, and by those with `tune_on`."""
+    margin: float = Field(default=0.02, gt=0, lt=1)
+    """Fall in accuracy that `tune_on` may bring to a task and still pass for none; stated before the run."""
     seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
     eval: EvalSpec = EvalSpec()
     deployed: Deployed = Deployed()
@@ -108,6 +139,23 @@ class Experiment(BaseModel):
     vllm: Mapping[str, Any] = Field(default_factory=dict)
     """Keyword arguments of `vllm.LLM`, e.g. ``{tensor_parallel_size: 4}``."""
     arms: tuple[ArmEntry, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _what_fits(self) -> Experiment:
+        twice = [task for task in self.transfer if task in self.tasks]
+        if twice:
+            raise ValueError(f"transfer: {twice[0]} is among the tasks already")
+        if any(entry.tune_on for entry in self.arms):
+            if self.eval.folds:
+                raise ValueError("tune_on: does not go with folds")
+            if self.deployed.labels:
+                raise ValueError("tune_on: does not go with `deployed`, which is another model for every task")
+        return self
+
+    @property
+    def all_tasks(self) -> tuple[str, ...]:
+        """Those tuned on and those answered only."""
+        return (*self.tasks, *self.transfer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +176,8 @@ class Cell:
         fold: The fold it answers, tuned on the others; None without cross-validation.
         sampler: What it samples with.
         engine: Keyword arguments of `vllm.LLM`.
+        tune_on: Task and weight of the mixture it is tuned on; empty where it is tuned on its own task, or not at all.
+        margin: See `Experiment`.
     """
 
     id: str
@@ -143,6 +193,13 @@ class Cell:
     fold: int | None = None
     sampler: str = "transformers"
     engine: Mapping[str, Any] = field(default_factory=dict)
+    tune_on: tuple[tuple[str, float], ...] = ()
+    margin: float = 0.02
+
+    @property
+    def tuned_id(self) -> str:
+        """What its model is called where the cells of several tasks share it: the id without its task."""
+        return self.id.removeprefix(f"{self.task}--")
 
     @property
     def pooled_id(self) -> str:
@@ -267,29 +324,39 @@ def read_experiment(name: str) -> tuple[Experiment, list[Cell]]:
 def expand(experiment: Experiment, path: str = "experiment", tree: yaml.Node | None = None) -> list[Cell]:
     """The cells of an experiment: tasks, then arms in file order, then seeds.
 
-    A greedy base has nothing random in it, so it gets one cell a task whatever the seeds.
+    A greedy base has nothing random in it, so it gets one cell a task whatever the seeds. Tasks under `transfer` come
+    last, with the cells of arms that tune nothing or have `tune_on`.
     """
     entries = [(index, entry, _entry_options(entry, path, tree, index)) for index, entry in enumerate(experiment.arms)]
     for index, entry, _ in entries:
-        for task in entry.tasks or ():
-            if task not in experiment.tasks:
-                line = _line_of(tree, ("arms", index, "tasks"))
-                raise InputError(
-                    f"task {task!r} is not among the experiment's tasks{suggest(task, list(experiment.tasks))}",
-                    f"{path}:{line}" if line else path,
-                )
+        free = entry.tune_on is not None or get_arm(entry.arm).tune is None
+        for key, known in (
+            ("tasks", experiment.all_tasks if free else experiment.tasks),
+            ("tune_on", experiment.tasks),
+        ):
+            for task in getattr(entry, key) or ():
+                if task not in known:
+                    line = _line_of(tree, ("arms", index, key))
+                    raise InputError(
+                        f"task {task!r} is not among the experiment's tasks{suggest(task, list(known))}",
+                        f"{path}:{line}" if line else path,
+                    )
     cells: dict[str, Cell] = {}
-    for task in experiment.tasks:
+    for task in experiment.all_tasks:
         for index, entry, option_list in entries:
             if entry.tasks is not None and task not in entry.tasks:
                 continue
             arm = get_arm(entry.arm)
+            if task in experiment.transfer and arm.tune is not None and entry.tune_on is None:
+                continue
             random = arm.tune is not None or arm.decode == "majority"
             seeds = (entry.seeds or experiment.seeds) if random else (0,)
             folds = range(experiment.eval.folds) if experiment.eval.folds else (None,)
             for options, seed, fold in itertools.product(option_list, seeds, folds):
                 slug = options.slug()
-                stem = f"{entry.name or entry.arm}-{slug}" if slug else entry.name or entry.arm
+                mixture = tuple((entry.tune_on or {}).items())
+                kind = entry.name or "-".join([entry.arm, *(["on", *dict(mixture)] if mixture else [])])
+                stem = f"{kind}-{slug}" if slug else kind
                 cell_id = "--".join((task, stem, *([] if fold is None else [f"fold{fold}"]), f"seed{seed}"))
                 if cell_id in cells:
                     line = _line_of(tree, ("arms", index))
@@ -299,6 +366,7 @@ def expand(experiment: Experiment, path: str = "experiment", tree: yaml.Node | N
                         "give one of the arms another `name`",
                     )
                 title = options.title()
+                title += f" on {_mixture_words(mixture)}" if mixture and not entry.label else ""
                 label = entry.label and re.sub(r"\s+", " ", f"{entry.label} {_grid_words(title)}").strip()
                 cells[cell_id] = Cell(
                     id=cell_id,
@@ -314,6 +382,8 @@ def expand(experiment: Experiment, path: str = "experiment", tree: yaml.Node | N
                     fold=fold,
                     sampler=experiment.sampler,
                     engine=experiment.vllm,
+                    tune_on=mixture,
+                    margin=experiment.margin,
                 )
     return list(cells.values())
 
@@ -321,3 +391,9 @@ def expand(experiment: Experiment, path: str = "experiment", tree: yaml.Node | N
 def _grid_words(title: str) -> str:
     """What follows an arm's name in its title: the options that make a grid."""
     return title.partition(" ")[2]
+
+
+def _mixture_words(mixture: Sequence[tuple[str, float]]) -> str:
+    """E.g. ``warehouse_sql + sec_filings``, with the weights where they differ."""
+    even = len({weight for _, weight in mixture}) == 1
+    return " + ".join(name if even else f"{weight:g} {name}" for name, weight in mixture)

@@ -17,10 +17,13 @@ from tao_bench.arms import get_arm
 from tao_bench.digest import SHORT, code_digest
 from tao_bench.experiment import Cell, Experiment
 from tao_bench.freeze import Fingerprint, differences, fingerprint, read_frozen
+from tao_bench.joint import Tuned, tuned_of
 from tao_bench.models import Model, resolve_model
 from tao_bench.registry import MissingData, Task, load_task
 from tao_bench.store import CellFolder, is_finished, write_json
 
+MAKES = ("model", "sampler", "vllm", "versions")
+"""What of a cell's configuration makes its model, besides arm, tasks and seed."""
 VERSIONED = ("torch", "transformers", "trl", "duckdb", "sqlglot")
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -34,12 +37,14 @@ class Prepared:
         task: Its task, data on disk.
         folder: Where its files lie.
         config: Content of its `cell.json`.
+        tuned: The model it shares with the cells of other tasks; None where it has its own.
     """
 
     cell: Cell
     task: Task
     folder: CellFolder
     config: dict[str, Any]
+    tuned: Tuned | None = None
 
     @property
     def finished(self) -> bool:
@@ -56,7 +61,7 @@ class Run:
         root: ``<out>/<experiment>``.
         model: What every arm starts from (before `deployed`).
         cells: In order.
-        skipped: Task to the reason it cannot run here.
+        skipped: Task, or arm, to the reason it cannot run here.
         warnings: What the reader of the results must know.
     """
 
@@ -142,7 +147,7 @@ def prepare(experiment: Experiment, cells: Sequence[Cell], out: Path, results: P
     folds: dict[str, list[Task]] = {}
     skipped: dict[str, str] = {}
     warnings: list[str] = []
-    for name in experiment.tasks:
+    for name in experiment.all_tasks:
         try:
             tasks[name] = load_task(name, extra)
             folds[name] = [load_task(name, extra, fold) for fold in _folds(experiment, tasks[name])]
@@ -161,13 +166,25 @@ def prepare(experiment: Experiment, cells: Sequence[Cell], out: Path, results: P
     root = out / experiment.name
     prepared = []
     for cell in cells:
-        if cell.task in tasks:
+        lacks = next((name for name, _ in cell.tune_on if name in skipped), None)
+        if lacks is not None:
+            skipped.setdefault(cell.arm_label, f"is tuned on {lacks}, which cannot run here")
+        elif cell.task in tasks:
             task = tasks[cell.task] if cell.fold is None else folds[cell.task][cell.fold]
             folder = CellFolder(root / "cells" / cell.id, cell.eval.split)
             config = cell_config(
                 cell, task, prints[cell.task], drift[cell.task], dev_items=dev[cell.task], pool=pools[cell.task]
             )
-            prepared.append(Prepared(cell, task, folder, config))
+            tuned = None
+            if cell.tune_on:
+                tuned = tuned_of(cell, root, tasks, prints, {key: config[key] for key in MAKES if key in config})
+                config |= {
+                    "tuned": tuned.key,
+                    "tune_on": {tasks[name].version_name: weight for name, weight in cell.tune_on},
+                    "margin": cell.margin,
+                    "labels_dev": sum(dev[name] for name, _ in cell.tune_on),
+                }
+            prepared.append(Prepared(cell, task, folder, config, tuned))
     return Run(experiment, root, model, tuple(prepared), skipped, tuple(warnings))
 
 

@@ -18,6 +18,7 @@ from tao.sampling.vllm_sampler import engine_python
 from tao_bench.cli import set_data
 from tao_bench.estimate import Estimator, learn_pace
 from tao_bench.experiment import PRESETS, Cell, Experiment, expand, read_experiment
+from tao_bench.joint import FOLDER, mixture_sizes
 from tao_bench.plan import Run, prepare, write_configs
 from tao_bench.progress import listener
 from tao_bench.registry import task_folder
@@ -74,15 +75,22 @@ def _print_plan(console: Console, run: Run, jobs: Sequence[Job], parallel: int, 
         ("about", "right"),
     ):
         table.add_column(name, justify=justify)  # type: ignore[arg-type]
+    told: set[str] = set()
     for prepared in run.cells:
         cost = estimator.cost(prepared)
+        if prepared.tuned is not None and prepared.tuned.key not in told:
+            tuned = prepared.tuned
+            told.add(tuned.key)
+            about = "finished" if tuned.finished else _duration(estimator.seconds(prepared, "tune"))
+            table.add_row(f"{FOLDER}: {prepared.cell.tuned_id}", f"{cost.tuning_flop:.2e}", "–", about)
         took = sum(estimator.seconds(prepared, work) for work in ("model", "verify"))
         about = "finished" if prepared.finished else _duration(took)
         if prepared.cell.options.REMOTE:  # a server's pace is its own
             about = about if prepared.finished else "remote" if cost.usd is None else _usd(cost.usd)
             table.add_row(prepared.cell.id, "–", "–", about)
             continue
-        table.add_row(prepared.cell.id, f"{cost.tuning_flop:.2e}", f"{cost.answer_flop:.2e}", about)
+        flop = "shared" if prepared.tuned is not None else f"{cost.tuning_flop:.2e}"
+        table.add_row(prepared.cell.id, flop, f"{cost.answer_flop:.2e}", about)
     console.print(table, highlight=False)
     total = sum(job.weight for job in jobs)
     longest = max((job.weight for job in jobs), default=0.0)
@@ -92,6 +100,9 @@ def _print_plan(console: Console, run: Run, jobs: Sequence[Job], parallel: int, 
         f"{_duration(max(total / parallel, longest))} in {parallel} processes (pace {basis})",
         highlight=False,
     )
+    for tuned in {p.cell.tune_on: p.tuned for p in run.cells if p.tuned is not None}.values():
+        parts = [f"{n:,} of {name}'s {of:,}" for name, (n, of) in mixture_sizes(tuned.tasks, tuned.weights).items()]
+        console.print(f"pool of {' + '.join(tuned.tasks)}: {', '.join(parts)} prompts", highlight=False)
     for name in dict.fromkeys(prepared.cell.task for prepared in run.cells):
         console.print(f"{name}: smallest detectable difference {estimator.detectable(name)}", highlight=False)
 
@@ -134,7 +145,7 @@ def run_experiment(options: argparse.Namespace) -> int:
     if parallel < 1:
         raise InputError("must be at least 1", "--jobs")
     experiment, cells = _load(options)
-    specs = [read_spec(task_folder(name, options.tasks)) for name in experiment.tasks]
+    specs = [read_spec(task_folder(name, options.tasks)) for name in experiment.all_tasks]
     set_data(options.data, [spec.needs for spec in specs if spec.needs])
     started = time.monotonic()
     run = prepare(experiment, cells, options.out, options.results, options.tasks)

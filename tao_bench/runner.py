@@ -20,13 +20,14 @@ from typing import IO, Any, Literal
 
 from tao.errors import InputError
 from tao.stage import digest
+from tao_bench.joint import FOLDER
 from tao_bench.plan import Prepared, Run, versions
 from tao_bench.store import CellFolder, read_rows
 from tao_bench.worker import EXIT_DISK_FULL
 
 MAX_VERIFIER_ERROR = 0.005
 _GRACE_S = 5.0
-Work = Literal["deploy", "model", "verify"]
+Work = Literal["deploy", "tune", "model", "verify"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,7 @@ def jobs_of(run: Run, weigh: Callable[[Prepared, Work], float]) -> list[Job]:
     """
     jobs: list[Job] = []
     deployed: dict[str, Job] = {}
+    shared: dict[str, Job] = {}
     owed = [prepared for prepared in run.cells if not prepared.finished]
     for prepared in sorted(owed, key=lambda p: -weigh(p, "model")):
         cell = prepared.cell
@@ -128,6 +130,14 @@ def jobs_of(run: Run, weigh: Callable[[Prepared, Work], float]) -> list[Job]:
                 jobs.append(deployed[name])
             after = (deployed[name].key,)
             message["base"] = str((root / "tune" / "checkpoint").resolve())
+        if prepared.tuned is not None and not prepared.tuned.finished:
+            tuned = prepared.tuned
+            if tuned.key not in shared:
+                told = {**message, **tuned.message(run.model.path)}
+                key = f"{FOLDER}/{tuned.key}/tune"
+                shared[tuned.key] = Job(key, "tune", tuned.folder, (), weigh(prepared, "tune"), told)
+                jobs.append(shared[tuned.key])
+            after = (shared[tuned.key].key,)
         model = Job(
             f"{cell.id}/model", "model", prepared.folder, after, weigh(prepared, "model"), {**message, "work": "model"}
         )

@@ -9,6 +9,7 @@ A run's folder::
                                    ledger.jsonl   what every stage cost, in tokens and FLOPs
                                    timing.jsonl   times and host facts, nowhere else
                                    log.txt        what the workers printed
+                      tuned/<model>/              the same for a model that the cells of several tasks share
 
 Every file but `timing.jsonl` and `log.txt` is the same to the byte whenever the same command is run
 with the same versions on the same machine, however often it was interrupted.
@@ -151,6 +152,7 @@ def finished_cells(run: Path) -> list[tuple[dict[str, Any], CellFolder]]:
 def read_rounds(folder: CellFolder) -> list[dict[str, Any]]:
     """What a label-free cell's rounds said of themselves: statistics, alarms, training figures; why it stopped."""
     result = folder.tune / "result.json"
+    keys = ("stats", "alarms", "training", "parts")
     if not result.is_file():
         return []
     stopped = json.loads(result.read_text(encoding="utf-8"))["stopped"]
@@ -162,7 +164,7 @@ def read_rounds(folder: CellFolder) -> list[dict[str, Any]]:
             continue
         body = json.loads((done / "round.json").read_text(encoding="utf-8"))
         mark = {"watch": True} if done is last else {}
-        rows.append({"round": number, **mark, **{key: body[key] for key in ("stats", "alarms", "training")}})
+        rows.append({"round": number, **mark, **{key: body[key] for key in keys if key in body}})
     if rows:
         rows[-1]["stopped"] = stopped
     return rows
@@ -236,9 +238,11 @@ def export_results(run: Path, target: Path, only: Collection[str] | None = None)
                 out.write("".join(dump({**row, "cell": name, **mark}) for row in read_rows(folder.rows)).encode())
             else:
                 out.write(folder.rows.read_bytes())
-        ledger += [{"cell": name, **mark, **row} for row in read_rows(folder.ledger)]
-        rounds += [{"cell": name, **mark, **row} for row in read_rounds(folder)]
-        timing += [{"cell": name, **mark, **row} for row in read_timing(folder.timing)]
+        made = run / "tuned" / cell["tuned"] if "tuned" in cell else None  # a model that other cells share
+        for place in [folder] if made is None else [CellFolder(made, folder.split), folder]:
+            ledger += [{"cell": name, **mark, **row} for row in read_rows(place.ledger)]
+            rounds += [{"cell": name, **mark, **row} for row in read_rounds(place)]
+            timing += [{"cell": name, **mark, **row} for row in read_timing(place.timing)]
     _write_rows(scratch / "cells.jsonl", pool_folds([cell for cell, _ in cells]))
     _write_rows(scratch / "ledger.jsonl", ledger)
     _write_rows(scratch / "rounds.jsonl", rounds)

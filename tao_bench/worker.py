@@ -1,8 +1,9 @@
 """One process, one piece of work of one cell: `python -m tao_bench.worker`, the job as one JSON line on stdin.
 
-The pieces: ``deploy`` (the shared starting model of a task), ``model`` (an arm's tuning, then its answers on the
-evaluated split) and ``verify`` (the only process that opens labels of the evaluated split). Stdin stays open
-as a life line: when the runner dies, however it dies, the worker and its own children end at once.
+The pieces: ``deploy`` (the shared starting model of a task), ``tune`` (a model that the cells of several tasks
+share), ``model`` (an arm's tuning, unless it is shared, then its answers on the evaluated split) and ``verify`` (the
+only process that opens labels of the evaluated split). Stdin stays open as a life line: when the runner dies, however
+it dies, the worker and its own children end at once.
 """
 
 from __future__ import annotations
@@ -28,8 +29,10 @@ from tao_bench.answering import answer, make_sampler
 from tao_bench.arms import get_arm
 from tao_bench.arms.contract import Arm, Progress, Workplace
 from tao_bench.firewall import seal
+from tao_bench.joint import FOLDER, mixed_workplace, model_name, open_mixture, shared_folder
+from tao_bench.own_signals import tuning_signals
 from tao_bench.registry import Task, open_task
-from tao_bench.store import CellFolder, append_line, is_finished, read_rows
+from tao_bench.store import CellFolder, append_line, is_finished, read_rows, write_json
 from tao_bench.task import Item, Label, Split, read_labels
 
 RECORD_VARIABLE = "TAO_BENCH_RECORD_OPENS"
@@ -134,11 +137,12 @@ class Assignment:
     """A job as the runner told it.
 
     Attributes:
-        work: ``deploy``, ``model`` or ``verify``.
+        work: A key of `WORKS`.
         folder: The cell's files.
         config: The cell's `cell.json`.
         task: Its task; opening it touches no label.
         base: Folder of the model the arm starts from.
+        mixture: Of ``tune``: the tasks it tunes on, as `tao_bench.joint.open_mixture` reads them.
     """
 
     work: str
@@ -146,6 +150,7 @@ class Assignment:
     config: dict[str, Any]
     task: Task
     base: Path
+    mixture: tuple[Mapping[str, Any], ...] = ()
 
 
 def read_assignment(message: Mapping[str, Any]) -> Assignment:
@@ -158,6 +163,7 @@ def read_assignment(message: Mapping[str, Any]) -> Assignment:
             Path(message["task_folder"]), Path(message["data"]), message["task_hash"], message.get("task_variant", "")
         ),
         base=Path(message["base"]),
+        mixture=tuple(message.get("mixture", ())),
     )
 
 
@@ -209,12 +215,49 @@ def _workplace(job: Assignment, options: Any, arm: Arm, *, seed: int, progress: 
         reserved=job.config["deployed"]["labels"],
         sampler=_sampler(job.config)[0],
         engine=_sampler(job.config)[1],
+        own_signals=lambda weight, veto: tuning_signals(job.task, weight, veto),
     )
 
 
 def _sampler(config: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
     """What the experiment samples with and its engine's options; named where they are not the default."""
     return config.get("sampler", "transformers"), config.get("vllm", {})
+
+
+def _tuned(arm: Arm, place: Workplace, folder: CellFolder) -> None:
+    """Tune, and note which checkpoint came of it."""
+    assert arm.tune is not None
+    with _timed(folder, "tune"):
+        checkpoint = arm.tune(place)
+    inside = checkpoint.is_relative_to(folder.root)
+    name = checkpoint.relative_to(folder.root).as_posix() if inside else STARTING_MODEL
+    write_atomic(folder.model, name + "\n")
+
+
+def tune(job: Assignment, report: Report) -> None:
+    """Obtain a model that the cells of several tasks share; label-free arms cannot open labels of any of them."""
+    if job.folder.model.is_file():
+        return
+    config, arm = job.config, get_arm(job.config["arm"])
+    write_json(job.folder.config, config)
+    _one_thread()
+    tasks, weights = open_mixture({"mixture": job.mixture})
+    sampler, engine = _sampler(config)
+    place = mixed_workplace(
+        tasks,
+        weights,
+        arm,
+        os.environ.get(RECORD_VARIABLE),
+        options=arm.options.model_validate(config["arm_options"]),
+        base=job.base,
+        folder=job.folder.tune,
+        seed=config["seed"],
+        progress=_part(report),
+        ledger=Ledger(job.folder.ledger),
+        sampler=sampler,
+        engine=engine,
+    )
+    _tuned(arm, place, job.folder)
 
 
 def model(job: Assignment, report: Report) -> None:
@@ -229,15 +272,16 @@ def model(job: Assignment, report: Report) -> None:
     if arm.sampler is None:
         _one_thread()
     tuned = 0.0
-    if arm.tune is not None:
+    shared = shared_folder(job.folder.root, job.config)
+    if shared is not None:
+        name = model_name(shared)
+        inside = "" if name == STARTING_MODEL else f"../../{FOLDER}/{shared.name}/"
+        write_atomic(job.folder.model, f"{inside}{name}\n")
+    elif arm.tune is not None:
         tuned = 0.8
         if not job.folder.model.is_file():
-            with _timed(job.folder, "tune"):
-                place = _workplace(job, options, arm, seed=job.config["seed"], progress=_part(report, 0, tuned))
-                checkpoint = arm.tune(place)
-            inside = checkpoint.is_relative_to(job.folder.root)
-            name = checkpoint.relative_to(job.folder.root).as_posix() if inside else STARTING_MODEL
-            write_atomic(job.folder.model, name + "\n")
+            place = _workplace(job, options, arm, seed=job.config["seed"], progress=_part(report, 0, tuned))
+            _tuned(arm, place, job.folder)
     else:
         write_atomic(job.folder.model, STARTING_MODEL + "\n")
     name = job.folder.model.read_text(encoding="utf-8").strip()
@@ -306,7 +350,7 @@ def verify(job: Assignment, report: Report) -> None:
             verifier.close()
 
 
-WORKS = {"deploy": deploy, "model": model, "verify": verify}
+WORKS = {"deploy": deploy, "tune": tune, "model": model, "verify": verify}
 
 
 def _disk_full(error: BaseException | None) -> bool:

@@ -177,7 +177,7 @@ def test_an_alarm_keeps_the_model_before_the_one_that_raised_it(
     base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, watch: bool
 ) -> None:
     """Round 1's samples come from the model of round 0: if they alarm, that model is not the result."""
-    monkeypatch.setattr("tao.loop.alarms", lambda history: [Alarm("one_answer", "!")] if len(history) == 2 else [])
+    monkeypatch.setattr("tao.mixture.alarms", lambda history: [Alarm("one_answer", "!")] if len(history) == 2 else [])
     result = run(base, tmp_path / "run", RECIPE.model_copy(update={"watch": watch, "epochs": 1}))
     assert result.stopped == ("alarm" if watch else "rounds")
     assert result.checkpoint == (base if watch else tmp_path / "run" / "round-1" / "checkpoint")

@@ -93,7 +93,7 @@ def decide(
                 ledger=ledger,
                 sampler=sampler,
                 progress=progress,
-            )
+            ).stats()
             for number, (name, model) in enumerate((("before", serving), ("after", result.checkpoint)))
         ]
         found = tuple(alarms(stats))

@@ -7,7 +7,7 @@ task's verifier and `uses_verifier`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -18,6 +18,7 @@ from tao.compute import Ledger
 from tao.meaning import Interpreter
 from tao.prompts import Prompt
 from tao.sampling.protocol import Sampler
+from tao.scoring.signals import Weighed
 from tao_bench.task import Item, Label, Limits, Split
 from tao_bench.verify.verdict import Verifier
 
@@ -76,7 +77,7 @@ class Workplace:
         folder: Where it writes its stages and checkpoints.
         seed: The cell's seed.
         limits: Generation limits, equal for every arm.
-        answer_form: ``sql``, ``number``, ``filing`` or ``text``; names the exploring formats.
+        answer_form: The task's (`tao.forms`), or ``mixture``.
         pool: The unlabelled prompts.
         train: Items of the labelled training split (prompts only); empty for label-free arms.
         interpreter: Makes the label-free reader of answers; the caller closes it.
@@ -87,6 +88,10 @@ class Workplace:
         reserved: Labels of the train split that made the deployed assistant; no arm trains on them again.
         sampler: What the experiment samples with (`tao.sampling.samplers.LOCAL`).
         engine: Keyword arguments of `vllm.LLM`.
+        own_signals: Makes the label-free signals that the task itself names, of a weight (all together) and with a
+            veto (see `tao_bench.own_signals.tuning_signals`).
+        weights: Task to weight where several are tuned on together: `pool` is then a mixture (`tao.mixture`), and the
+            task's name stands before the id of every prompt and label. Empty otherwise.
     """
 
     options: Any
@@ -105,6 +110,8 @@ class Workplace:
     reserved: int = 0
     sampler: str = "transformers"
     engine: Mapping[str, Any] = field(default_factory=dict)
+    own_signals: Callable[[float, float | None], Sequence[Weighed]] | None = None
+    weights: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from pydantic import Field
 
 from tao.compute import Entry, ModelShape
 from tao.errors import InputError
+from tao.mixture import SEPARATOR, shares
 from tao.prompts import Prompt
 from tao_bench.arms.contract import Arm, ArmOptions, Workplace
 from tao_bench.task import Label
@@ -78,6 +79,28 @@ def draw_labels(ids: Sequence[str], reserved: Sequence[str], count: int, seed: i
     return left[:count]
 
 
+def draw_mixture(ids: Sequence[str], weights: Mapping[str, float], count: int, seed: int) -> list[str]:
+    """Draw items to label from several tasks, by their weights; nested for one seed as `draw_labels` is.
+
+    Args:
+        ids: Items with labels, ``TASK/ITEM``.
+        weights: Task to weight.
+        count: How many in all; divided as the prompts of a mixture are (`tao.mixture.turns`).
+        seed: The cell's seed.
+
+    Raises:
+        InputError: A task has fewer labels than its share.
+    """
+    chosen: list[str] = []
+    for task, share in shares(weights, count).items():
+        own = [name for name in ids if name.partition(SEPARATOR)[0] == task]
+        if share > len(own):
+            fix = "use fewer labels, or other weights"
+            raise InputError(f"wants {share} labels of {task}, {len(own)} are there", "arm sft", fix)
+        chosen += draw_labels(own, (), share, seed)
+    return chosen
+
+
 def train_on(
     place: Workplace, prompts: Mapping[str, Prompt], labels: Mapping[str, Label], chosen: Sequence[str]
 ) -> Path:
@@ -123,7 +146,11 @@ def tune(place: Workplace) -> Path:
         prompts = {item.prompt.id: item.prompt for item in place.train}
         reserved = deployed_labels(list(prompts), place.reserved)
     labels = place.labels(options.labels_from)
-    chosen = draw_labels([name for name in prompts if name in labels], reserved, options.labels, place.seed)
+    known = [name for name in prompts if name in labels]
+    if place.weights:
+        chosen = draw_mixture(known, place.weights, options.labels, place.seed)
+    else:
+        chosen = draw_labels(known, reserved, options.labels, place.seed)
     return train_on(place, prompts, labels, chosen)
 
 

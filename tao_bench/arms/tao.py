@@ -6,14 +6,16 @@ The budget is the one dial: the pool is fixed along a curve, and a budget buys s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field, model_validator
 
+from tao.errors import InputError
 from tao.meaning import Interpreter
 from tao.recipe import Recipe, make_recipe
+from tao.scoring.signals import SignalSpec, Weighed
 from tao_bench.arms.contract import Arm, ArmOptions, Progress, Workplace
 from tao_bench.task import Limits
 
@@ -22,6 +24,12 @@ if TYPE_CHECKING:
 
 LONGER_VIEW_TOK = 16
 """Room for what a view adds to the deployment prompt (the request for a plan, say)."""
+OWN = "task"
+"""In a recipe's `signals`: those that the task itself names (`signals` in its `task.yaml`)."""
+OWN_WEIGHT = 0.5
+"""Of ``signals: task``, all of them together, where the vote has 1. Below 0.7 they order the answers that lost and
+temper the winner, but cannot lift a loser above the winner of a vote that is trusted (`tao.scoring.combine`: a loser
+earns at most 0.3 against 1). Tuning cannot know how good a signal is, so it may not overrule a clear vote."""
 STAGE_WEIGHTS = {"explore": (0.0, 0.6), "score": (0.6, 0.7), "train": (0.7, 1.0), "watch": (1.0, 1.0)}
 """Usual parts of a round's seconds, for the time left."""
 
@@ -41,15 +49,42 @@ class TaoOptions(ArmOptions):
     budget_flop: float | None = Field(default=None, gt=0)
     """Model FLOPs of tuning not to exceed: a round that would is not begun."""
     recipe: Mapping[str, Any] = Field(default_factory=dict)
-    """Fields of `tao.recipe.Recipe` that differ from its defaults."""
+    """Fields of `tao.recipe.Recipe` that differ from its defaults. ``signals: task`` uses the signals that the task
+    names, ``[{signal: task, weight: 0.3, veto: 0.1}]`` weighs them otherwise; without it they take no part."""
 
     @model_validator(mode="after")
     def _valid_recipe(self) -> TaoOptions:
         twice = sorted({"samples", "rounds"} & set(self.recipe))
         if twice:
             raise ValueError(f"recipe: {twice[0]!r} is an option of the arm, not of its recipe")
-        self.made(Limits(max_prompt_tok=512, max_new_tok=96))
+        recipe = self.made(Limits(max_prompt_tok=512, max_new_tok=96))
+        own = self.own()
+        if own is not None and own.veto is None and (recipe.objective == "rft" or not own.weight):
+            raise ValueError(
+                "recipe: signals: the objective rft trains on what won the vote, whatever else an answer earned; "
+                "give them a veto, or name another objective"
+                if own.weight
+                else "recipe: signals: without weight or veto they change nothing"
+            )
         return self
+
+    def own(self) -> SignalSpec | None:
+        """How the task's own signals take part; None where they do not."""
+        named = self.recipe.get("signals", ())
+        if named == OWN:
+            return SignalSpec(signal=OWN, weight=OWN_WEIGHT)
+        mine = [one for one in named if isinstance(one, Mapping) and one.get("signal") == OWN]
+        return SignalSpec.model_validate(mine[0]) if mine else None
+
+    def _named(self) -> dict[str, Any]:
+        """The recipe's fields without the task's own signals, which no recipe can name."""
+        named = self.recipe.get("signals", ())
+        if self.own() is None:
+            return dict(self.recipe)
+        others = [] if named == OWN else [one for one in named if one.get("signal") != OWN]
+        return {key: value for key, value in self.recipe.items() if key != "signals"} | (
+            {"signals": others} if others else {}
+        )
 
     def made(self, limits: Limits) -> Recipe:
         """The full recipe under a task's generation limits.
@@ -61,7 +96,7 @@ class TaoOptions(ArmOptions):
             "max_prompt_tok": limits.max_prompt_tok + LONGER_VIEW_TOK,
             "max_new_tok": limits.max_new_tok,
             **self.DEFAULTS,
-            **self.recipe,
+            **self._named(),
             "samples": self.samples,
             "rounds": self.rounds,
         }
@@ -115,6 +150,13 @@ def run_loop(place: Workplace, interpreter: Interpreter) -> TuneResult:
     recipe = options.made(place.limits)
     if "sampler" not in options.recipe:
         recipe = recipe.model_copy(update={"sampler": place.sampler, "vllm": place.engine})
+    further: Sequence[Weighed] = ()
+    own = options.own()
+    if own is not None:
+        further = place.own_signals(own.weight, own.veto) if place.own_signals else ()
+        if not further:
+            fix = "name FILE.py:FUNCTION or a rule of tao.scoring.signals under `signals` in its task.yaml"
+            raise InputError("`signals: task`, and it names none that the vote does not hold already", "recipe", fix)
     try:
         return run(
             place.base,
@@ -126,6 +168,7 @@ def run_loop(place: Workplace, interpreter: Interpreter) -> TuneResult:
             budget_flop=options.budget_flop,
             ledger=place.ledger,
             progress=over_rounds(place.progress, options.rounds, place.folder),
+            further=further,
         )
     finally:
         interpreter.close()

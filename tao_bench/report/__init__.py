@@ -47,10 +47,11 @@ def render(results_dir: Path, out_dir: Path, full: bool = False, texts: TextSour
     Raises:
         InputError: The results are missing, malformed or not comparable.
     """
-    from tao_bench.report import document, figures, flat, markdown, page
+    from tao_bench.report import document, figures, flat, markdown, matrix_blocks, page
     from tao_bench.report.analysis import analyse
     from tao_bench.report.examples import examples, registry_texts
     from tao_bench.report.load import load
+    from tao_bench.report.matrix import matrix
     from tao_bench.report.words import unit_of
 
     results = load(results_dir)
@@ -65,19 +66,25 @@ def render(results_dir: Path, out_dir: Path, full: bool = False, texts: TextSour
             drawn[report.task] = name
     stems = [*drawn.values(), *(["curves"] if figures.draw_all(reports, out_dir, "curves") else [])]
 
+    several = matrix(reports)
+    drawn_matrix = several is not None and matrix_blocks.draw(several, out_dir)
+    stems += [matrix_blocks.NAME] if drawn_matrix else []
+
     folds = max(cell.folds for cell in results.cells)
     source = texts or functools.partial(registry_texts, folds=folds)
     found = {report.task: source(report.task, full) for report in reports}
     shown = {r.task: (examples(results, r, found[r.task]), found[r.task].withheld) for r in reports}
-    made = document.build(results, reports, shown, drawn, unit)
-    svgs = {name: (out_dir / f"{name}.svg").read_text(encoding="utf-8") for name in drawn.values()}
+    blocks = matrix_blocks.blocks(several, drawn_matrix) if several is not None else ()
+    made = document.build(results, reports, shown, drawn, unit, several=blocks)
+    pictures = [*drawn.values(), *([matrix_blocks.NAME] if drawn_matrix else [])]
+    svgs = {name: (out_dir / f"{name}.svg").read_text(encoding="utf-8") for name in pictures}
     (out_dir / "report.md").write_text(markdown.render(made), encoding="utf-8")
     (out_dir / "index.html").write_text(page.render(made, svgs), encoding="utf-8")
     return ReportPaths(
         markdown=out_dir / "report.md",
         html=out_dir / "index.html",
         figures=tuple(out_dir / f"{stem}.{kind}" for stem in stems for kind in ("svg", "png")),
-        tables=flat.write_all(results, reports, out_dir),
+        tables=flat.write_all(results, reports, out_dir, list(matrix_blocks.flat(several)) if several else []),
     )
 
 
@@ -89,6 +96,10 @@ def summary_text(results_dir: Path, width: int = 100) -> str:
     """
     from tao_bench.report.analysis import analyse
     from tao_bench.report.load import load
+    from tao_bench.report.matrix import matrix
+    from tao_bench.report.matrix_blocks import sentences
     from tao_bench.report.terminal import summary
 
-    return summary(analyse(load(results_dir)), width)
+    reports = analyse(load(results_dir))
+    several = matrix(reports)
+    return summary(reports, width) + "".join(f"\n{line}\n" for line in (sentences(several) if several else ()))

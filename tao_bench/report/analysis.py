@@ -159,6 +159,14 @@ class TaskReport:
     n_clusters: int
 
 
+def tuned_on(arm: ArmReport) -> tuple[str, ...]:
+    """Tasks that an arm was tuned on, by name with version: its own, unless `tune_on` names others."""
+    named = arm.cells[0].raw.get("tune_on")
+    if named:
+        return tuple(named)
+    return (arm.cells[0].task,) if arm.flop > 0 else ()
+
+
 def analyse(results: Results) -> tuple[TaskReport, ...]:
     """All tasks of an experiment.
 
@@ -206,9 +214,11 @@ def _task(results: Results, task: str) -> TaskReport:
     base = next((a for a in arms if a.arm == "base"), None)
     majors = [a for a in arms if a.arm == "base_maj"]
     maj = max(majors, key=lambda a: a.cells[0].inference_samples, default=None)
-    sft = _longest_recipe([a for a in arms if a.arm == "sft" and a.labels > 0])
+    sft = _longest_recipe([a for a in arms if a.arm == "sft" and a.labels > 0 and task in tuned_on(a)])
     tuned = [a for a in arms if a.arm not in kinds]
-    headline = max((a for a in tuned if a.arm == "tao"), key=lambda a: (len(a.cells), a.flop), default=None)
+    # What was tuned on other tasks alone makes no claim about this one.
+    eligible = [a for a in tuned if a.arm == "tao" and task in tuned_on(a)]
+    headline = max(eligible, key=lambda a: (len(a.cells), a.flop), default=None)
     curves = [
         _curve([a for a in tuned if (a.arm, a.recipe) == key])
         for key in dict.fromkeys((a.arm, a.recipe) for a in tuned)
@@ -281,6 +291,7 @@ def _arm(
     gain = difference(scores, base) if base is not None else None
     mended, broken = flips(scores, base) if base is not None else (0.0, 0.0)
     options = {k: v for k, v in first.options.items() if k not in BUDGET_OPTIONS | {"labels"}}
+    options |= {"tune_on": first.raw["tune_on"]} if first.raw.get("tune_on") else {}
     return ArmReport(
         label=first.label,
         arm=first.arm,

@@ -17,6 +17,8 @@ def build(
     shown: Mapping[str, tuple[Examples | None, str]],
     figures: Mapping[str, str],
     unit: tuple[float, str],
+    *,
+    several: Sequence[Block] = (),
 ) -> Document:
     """Put the report together.
 
@@ -27,6 +29,7 @@ def build(
             are not shown ('' where they are).
         figures: Task to the file stem of its drawn figure; tasks without one are missing.
         unit: Unit of FLOPs.
+        several: The matrix of tasks (`matrix_blocks`), where a model was tuned on several.
     """
     sections = [Section("Findings", tuple(Findings(r.task, tuple(findings(r, unit))) for r in reports))]
     for report in reports:
@@ -39,7 +42,11 @@ def build(
         sections.append(Section("Examples", _examples(*shown[report.task]), 3))
         sections.append(Section("Every seed", (tables.seeds(report),), 3))
     sections.insert(1, Section("Recovery and labels-equivalent", (tables.headline_figures(reports),)))
-    sections.append(Section("Compute and time", (tables.compute(results, unit),)))
+    if several:
+        sections.insert(1, Section("Every arm on every task", tuple(several)))
+    shared = "Arms with `tune_on` are tuned once: each of their tasks shows the tuning of the one model."
+    notes = (Text(shared),) if several else ()
+    sections.append(Section("Compute and time", (*notes, tables.compute(results, unit))))
     sections.append(Section("Provenance", (_provenance(results), Text(_how_to(results)))))
     return Document(
         title=f"{results.experiment}: base, SFT and TAO",

@@ -14,8 +14,10 @@ from tao_bench.stats import Estimate
 Cell = str | int | float | None
 
 
-def write_all(results: Results, reports: Sequence[TaskReport], out: Path) -> tuple[Path, ...]:
-    """Write `arms.csv`, `versus.csv`, `levels.csv`, `headline.csv` and `cells.csv`."""
+def write_all(
+    results: Results, reports: Sequence[TaskReport], out: Path, matrix: Sequence[Mapping[str, Cell]] = ()
+) -> tuple[Path, ...]:
+    """Write `arms.csv`, `versus.csv`, `levels.csv`, `headline.csv` and `cells.csv`; `matrix.csv` where there is one."""
     files: dict[str, list[Mapping[str, Cell]]] = {
         "arms": [_arm(report, arm) for report in reports for arm in report.arms],
         "versus": [
@@ -34,6 +36,8 @@ def write_all(results: Results, reports: Sequence[TaskReport], out: Path) -> tup
         "headline": [_headline(report) for report in reports],
         "cells": list(_cells(results, reports)),
     }
+    if matrix:
+        files["matrix"] = list(matrix)
     return tuple(_write(out / f"{name}.csv", rows) for name, rows in files.items())
 
 

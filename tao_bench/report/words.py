@@ -96,6 +96,8 @@ def _gain(report: TaskReport) -> Finding:
     question = "TAO above base?"
     tao, base = report.headline, report.base
     if tao is None or base is None or tao.vs_base is None:
+        if tao is None and any(arm.arm == "tao" for arm in report.arms):
+            return Finding(question, "Absent", "No TAO arm was tuned on this task; see the table of all tasks.")
         return Finding(question, "Absent", f"There is no {'TAO arm' if tao is None else 'base'} in this experiment.")
     est, p = tao.vs_base, report.p_base.get(tao.label)
     numbers = (

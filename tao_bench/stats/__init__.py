@@ -15,6 +15,7 @@ underestimated, and 95 % intervals covered 88-94 % where seeds matter; these cov
 simulate it). One seed says nothing about seeds: such an interval speaks of the models at hand.
 """
 
+from tao_bench.stats.across import across, fell_p
 from tao_bench.stats.contrasts import (
     MAX_MISSING,
     Estimate,
@@ -43,10 +44,12 @@ __all__ = [
     "Recovery",
     "Scores",
     "accuracy",
+    "across",
     "align",
     "contrast",
     "difference",
     "drop_missing",
+    "fell_p",
     "flips",
     "holm",
     "labels_equivalent",

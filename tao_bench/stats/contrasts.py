@@ -159,13 +159,13 @@ def contrast(terms: Sequence[tuple[float, Scores]]) -> Estimate:
             raise InputError("a contrast needs the same items in the same order in every arm")
         if np.isnan(scores.correct).any():
             raise InputError("scores are missing", fix="call drop_missing on all arms of the comparison first")
-    codes, sizes = _codes(first.clusters)
+    codes, sizes = codes_of(first.clusters)
     z = sum((w * s.correct.mean(axis=0) for w, s in terms), np.zeros(len(first.items)))
     value = float(z.mean())
     several = [len(s.seeds) for _, s in terms if len(s.seeds) > 1]
     shape = (len(z), len(sizes), min(several, default=1))
 
-    parts = [_cluster_variance(z, codes, sizes)] if len(sizes) > 1 else []
+    parts = [cluster_variance(z, codes, sizes)] if len(sizes) > 1 else []
     parts += [_seed_variance(w, s, codes, sizes) for w, s in terms if len(s.seeds) > 1]
     variance = sum(v for v, _ in parts)
     if not parts or len(sizes) < 2 or variance <= _TINY:
@@ -177,13 +177,14 @@ def contrast(terms: Sequence[tuple[float, Scores]]) -> Estimate:
     return Estimate(value, value - quantile * se, value + quantile * se, se, df, p, *shape)
 
 
-def _codes(clusters: Sequence[str]) -> tuple[NDArray[np.intp], Array]:
+def codes_of(clusters: Sequence[str]) -> tuple[NDArray[np.intp], Array]:
+    """Each item's cluster as a number, shape (N,), and the clusters' sizes, shape (K,)."""
     names = {name: i for i, name in enumerate(dict.fromkeys(clusters))}
     codes = np.array([names[c] for c in clusters], dtype=np.intp)
     return codes, np.bincount(codes).astype(np.float64)
 
 
-def _cluster_variance(z: Array, codes: NDArray[np.intp], sizes: Array) -> tuple[float, float]:
+def cluster_variance(z: Array, codes: NDArray[np.intp], sizes: Array) -> tuple[float, float]:
     """CR2 variance of the mean of z, shape (N,), over at least 2 clusters, and its degrees of freedom."""
     n, k = len(z), len(sizes)
     share = sizes / n
@@ -204,18 +205,25 @@ def _cluster_variance(z: Array, codes: NDArray[np.intp], sizes: Array) -> tuple[
     return variance, float(np.trace(cov) ** 2 / (cov**2).sum())
 
 
-def _seed_variance(weight: float, scores: Scores, codes: NDArray[np.intp], sizes: Array) -> tuple[float, float]:
-    """Variance that seeds add to an arm's mean beyond item noise, and its degrees of freedom."""
+def seed_noise(scores: Scores, codes: NDArray[np.intp], sizes: Array) -> float:
+    """Variance that item noise alone puts into the mean over seeds; 0 for one seed or one cluster."""
     y, count = scores.correct, len(scores.seeds)
+    if count < 2 or len(sizes) < 2:
+        return 0.0
     means = y.mean(axis=1)
     residual = y - y.mean(axis=0) - (means - means.mean())[:, None]
+    inflate = 1 / (1 - sizes / y.shape[1])
     noise = 0.0
-    if len(sizes) > 1:
-        inflate = 1 / (1 - sizes / y.shape[1])
-        for row in residual:
-            noise += float((np.bincount(codes, row, len(sizes)) ** 2 * inflate).sum())
-        noise /= y.shape[1] ** 2 * (count - 1) * count
-    return weight**2 * max(0.0, float(means.var(ddof=1)) / count - noise), count - 1.0
+    for row in residual:
+        noise += float((np.bincount(codes, row, len(sizes)) ** 2 * inflate).sum())
+    return float(noise / (y.shape[1] ** 2 * (count - 1) * count))
+
+
+def _seed_variance(weight: float, scores: Scores, codes: NDArray[np.intp], sizes: Array) -> tuple[float, float]:
+    """Variance that seeds add to an arm's mean beyond item noise, and its degrees of freedom."""
+    count = len(scores.seeds)
+    spread = float(scores.seed_means.var(ddof=1)) / count
+    return weight**2 * max(0.0, spread - seed_noise(scores, codes, sizes)), count - 1.0
 
 
 def combined_t(parts: Sequence[tuple[float, float]], quantile: float) -> float:
@@ -272,7 +280,7 @@ def difference(arm: Scores, other: Scores) -> Estimate:
     if est.se == 0:
         return est
     z = a.correct.mean(axis=0) - b.correct.mean(axis=0)
-    codes, sizes = _codes(a.clusters)
+    codes, sizes = codes_of(a.clusters)
     sums = np.bincount(codes, z, len(sizes))
     moved = sums[np.abs(sums) > 1e-12]
     p, method = est.p if est.p is not None else 1.0, est.method
