@@ -25,7 +25,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,7 @@ from tao.sampling.explore import explore
 from tao.sampling.samplers import SamplerFactory, sampler_factory
 from tao.scoring import combine as scoring
 from tao.scoring.alarms import alarms
+from tao.scoring.evidence import round_evidence
 from tao.scoring.score import ScoredRound, charge_signals, handles_digest, score
 from tao.scoring.signals import Weighed, load_signals, signals_digest
 from tao.scoring.stats import RoundStats
@@ -89,7 +90,10 @@ def tune(
     if recipe.lora:
         lora.require()
     # More rounds of the same run are no other run: they go on where it ended.
-    asked = recipe.model_dump(mode="json", exclude={"rounds": True, "endpoint": set(MANNER)})
+    asked = recipe.model_dump(
+        mode="json",
+        exclude={"rounds": True, "endpoint": set(MANNER), "signals": {"__all__": {"endpoint": set(MANNER)}}},
+    )
     made_from = {
         "model": folder_digest(model),
         "pool": pool_digest(prompts),
@@ -130,7 +134,7 @@ def tune(
             break
         if done.checkpoint is None:
             if recipe.prompts_per_round is None or number + 1 == recipe.rounds:
-                stopped = "no_signal"
+                stopped = "thin_evidence" if done.refused else "no_signal"
                 break
             continue  # this part of the pool had nothing to say; the next may
         good, current = current, done.checkpoint
@@ -185,13 +189,12 @@ def _round(run: _Run, number: int, current: Path, history: Sequence[RoundStats])
         scored = _explore_and_score(run, number, current, folder)
         stats = scored.stats()
         found = tuple(alarms([*history, stats])) if run.recipe.watch else ()
-        finished = Round(number, None, stats, found, {}), None
-        if not found and _has_signal(scored, run.recipe):
+        thin = round_evidence(scored, run.recipe.thin_evidence, run.recipe.source, run.signals)
+        finished = Round(number, None, stats, found, {}, thin), None
+        if not found and not finished[0].refused and _has_signal(scored, run.recipe):
             report = _train(run, number, current, scored, folder)
-            finished = (
-                Round(number, report.checkpoint, stats, found, figures(report)),
-                entry(report, run.recipe.objective, number, run.shape),
-            )
+            trained = replace(finished[0], checkpoint=report.checkpoint, training=figures(report))
+            finished = trained, entry(report, run.recipe.objective, number, run.shape)
         write_round(folder, made_from, *finished)
         (folder / "training.inflight").unlink(missing_ok=True)
     done, cost = finished
@@ -233,8 +236,7 @@ def _prompts(run: _Run, number: int) -> list[Prompt]:
 
 def _scored(run: _Run, number: int, samples: Path) -> ScoredRound:
     """A round's scores; those of a finished round are read, not made again."""
-    out, rewards = samples.with_name("scores.jsonl"), run.recipe.rewards()
-    prompts = _prompts(run, number)
+    out, rewards, prompts = samples.with_name("scores.jsonl"), run.recipe.rewards(), _prompts(run, number)
     return score(prompts, samples, run.interpreter, rewards, out=out, signals=run.signals, progress=run.progress)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from tao.compute import Entry
 from tao.errors import InputError
 from tao.scoring.alarms import Alarm
+from tao.scoring.evidence import Finding
 from tao.scoring.stats import RoundStats
 from tao.stage import folder_digest, write_atomic
 
@@ -32,6 +33,7 @@ class Round:
         stats: Label-free figures of its samples, which come from the model of the round before.
         alarms: What speaks against the model that sampled.
         training: Named figures of the optimisation.
+        evidence: Where the round's evidence was thin (`tao.scoring.evidence`); written only where it was.
     """
 
     number: int
@@ -39,6 +41,12 @@ class Round:
     stats: RoundStats
     alarms: tuple[Alarm, ...]
     training: Mapping[str, float]
+    evidence: tuple[Finding, ...] = ()
+
+    @property
+    def refused(self) -> bool:
+        """Whether training on it was refused for thin evidence."""
+        return self.checkpoint is None and any(finding.level == "refuse" for finding in self.evidence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +56,7 @@ class TuneResult:
     Attributes:
         checkpoint: The model to deploy: the last good round's, or the starting model.
         stopped: ``rounds`` (all done), ``budget``, ``alarm``, ``kl_base`` (the cap on the drift from the first model
-            was reached) or ``no_signal`` (nothing to train on).
+            was reached), ``no_signal`` (nothing to train on) or ``thin_evidence`` (too little to train on).
         rounds: The rounds, including one that only raised an alarm.
         tuning_flop: Model FLOPs charged so far, all stages.
         last: The watch of the model that the last round trained, as a round without training; None where the recipe
@@ -91,6 +99,7 @@ def write_round(folder: Path, made_from: str, done: Round, entry: Entry | None) 
         "alarms": [asdict(alarm) for alarm in done.alarms],
         "training": dict(done.training),
         "entry": asdict(entry) if entry else None,
+        **({"evidence": [asdict(finding) for finding in done.evidence]} if done.evidence else {}),
     }
     write_atomic(folder / "round.json", json.dumps(body, sort_keys=True, ensure_ascii=False, indent=1) + "\n")
 
@@ -117,7 +126,8 @@ def read_round(folder: Path, made_from: str | None = None) -> tuple[Round, Entry
     number = int(folder.name.removeprefix("round-"))
     found = tuple(Alarm(**alarm) for alarm in body["alarms"])
     entry = Entry(**body["entry"]) if body["entry"] else None
-    return Round(number, checkpoint, RoundStats(**body["stats"]), found, body["training"]), entry
+    thin = tuple(Finding(**finding) for finding in body.get("evidence", ()))
+    return Round(number, checkpoint, RoundStats(**body["stats"]), found, body["training"], thin), entry
 
 
 def write_result(out: Path, result: TuneResult) -> None:
