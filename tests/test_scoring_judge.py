@@ -265,6 +265,7 @@ def test_a_recipe_names_a_judge_and_other_signals_keep_their_record() -> None:
     ("fields", "message"),
     [
         ({"signal": "judge"}, "judge: which server"),
+        ({"signal": "judge", "endpoint": {"url": "http://x", "model": "m"}}, "paid for and change nothing"),
         ({"signal": "grounded", "guidelines": ["x"]}, "guidelines: goes with `signal: judge`"),
         ({"signal": "judge", "endpoint": {"url": "x", "model": "m"}}, "write a whole URL"),
         ({"signal": "judge", "endpoint": {"url": "http://x", "model": "m"}, "mode": "triple"}, "none of pointwise"),

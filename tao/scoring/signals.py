@@ -76,6 +76,8 @@ class SignalSpec(BaseModel):
         if self.signal == "judge":
             if self.endpoint is None:
                 raise ValueError("judge: which server? add `endpoint: {url: ..., model: ...}`")
+            if not self.weight and self.veto is None:
+                raise ValueError("judge: it would be paid for and change nothing; add `weight: 0.5` or a veto")
         elif set(JUDGES) & self.model_fields_set:
             raise ValueError(f"{min(set(JUDGES) & self.model_fields_set)}: goes with `signal: judge`")
         return self
