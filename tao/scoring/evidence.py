@@ -81,7 +81,7 @@ def thin_evidence(
         if support is not None and stats.trusted:
             found.append(_share("support", support, "samples stand behind a winner", "raise `support` or `samples`"))
         clusters, silent = ONE_MEANING
-        if stats.trusted and stats.mean_clusters < clusters and stats.abstained > silent:
+        if stats.trusted >= WARN["trusted"] and stats.mean_clusters < clusters and stats.abstained > silent:
             message = (
                 f"{stats.mean_clusters:.2f} meanings a prompt and {stats.abstained:.0%} of the prompts silent: the "
                 "samples agree already; take harder prompts, a higher temperature or more views"
