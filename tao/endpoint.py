@@ -105,10 +105,15 @@ class ManyRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One answer: its text, and why it ended (``stop``, ``length``, ``content_filter``)."""
+    """One answer: its text, and why it ended (``stop``, ``length``, ``content_filter``).
+
+    `first_tok` holds log-probabilities of candidates for its first token, where the request asks for them and the
+    server gives them.
+    """
 
     text: str
     finish_reason: str
+    first_tok: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +210,7 @@ class ChatClient:
         seed: int,
         n: int = 1,
         where: str = "",
+        extra: Mapping[str, Any] | None = None,
     ) -> Reply:
         """Ask for n answers to one chat.
 
@@ -217,6 +223,7 @@ class ChatClient:
             seed: Servers that know no seeds ignore it.
             n: Answers wanted.
             where: Names the request in errors.
+            extra: Further fields of the request; the endpoint's own `body` goes before them.
 
         Raises:
             ManyRefused: The server takes no ``n``; ask one by one.
@@ -230,6 +237,7 @@ class ChatClient:
             "max_tokens": max_tok,
             "seed": seed,
             **({"n": n} if n > 1 else {}),
+            **(extra or {}),
             **self.spec.body,
         }
         body = {name: value for name, value in body.items() if value is not None}
@@ -370,4 +378,14 @@ def _choice(choice: Any) -> Choice:
     content = message.get("content")
     if isinstance(content, list):  # parts, as some servers write them
         content = "".join(str(part.get("text", "")) for part in content)
-    return Choice(str(content or message.get("refusal") or ""), FINISHED.get(reason, "stop"))
+    text = str(content or message.get("refusal") or "")
+    return Choice(text, FINISHED.get(reason, "stop"), _first_tok(choice.get("logprobs")))
+
+
+def _first_tok(logprobs: Any) -> Mapping[str, float] | None:
+    """Log-probabilities of the first token's candidates; servers that offer none leave them out, or write null."""
+    try:
+        found = {str(one["token"]): float(one["logprob"]) for one in logprobs["content"][0]["top_logprobs"]}
+    except (TypeError, KeyError, IndexError, ValueError):
+        return None
+    return found or None

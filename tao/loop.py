@@ -25,7 +25,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,7 @@ from tao.rounds import LAST_ROUND, Round, TuneResult, claim, read_round, write_r
 from tao.sampling.explore import explore
 from tao.sampling.samplers import SamplerFactory, sampler_factory
 from tao.scoring import combine as scoring
+from tao.scoring.evidence import round_evidence
 from tao.scoring.score import ScoredRound, charge_signals, handles_digest, score
 from tao.scoring.signals import Weighed, load_signals, signals_digest
 from tao.stage import digest, folder_digest
@@ -90,7 +91,10 @@ def tune(
     if recipe.lora:
         lora.require()
     # More rounds of the same run are no other run: they go on where it ended.
-    asked = recipe.model_dump(mode="json", exclude={"rounds": True, "endpoint": set(MANNER)})
+    asked = recipe.model_dump(
+        mode="json",
+        exclude={"rounds": True, "endpoint": set(MANNER), "signals": {"__all__": {"endpoint": set(MANNER)}}},
+    )
     made_from = {
         "model": folder_digest(model),
         "pool": pool_digest(prompts),
@@ -131,7 +135,7 @@ def tune(
             break
         if done.checkpoint is None:
             if recipe.prompts_per_round is None or number + 1 == recipe.rounds:
-                stopped = "no_signal"
+                stopped = "thin_evidence" if done.refused else "no_signal"
                 break
             continue  # this part of the pool had nothing to say; the next may
         good, current = current, done.checkpoint
@@ -186,13 +190,12 @@ def _round(run: _Run, number: int, current: Path, past: Sequence[Round]) -> Roun
         scored = _explore_and_score(run, number, current, folder)
         stats, parts = scored.stats(), part_stats(scored, run.interpreter)
         found = raised(past, stats, parts) if run.recipe.watch else ()
-        finished = Round(number, None, stats, found, {}, parts), None
-        if not found and _has_signal(scored, run.recipe):
+        thin = round_evidence(scored, run.recipe.thin_evidence, run.recipe.source, run.signals)
+        finished = Round(number, None, stats, found, {}, parts, thin), None
+        if not found and not finished[0].refused and _has_signal(scored, run.recipe):
             report = _train(run, number, current, scored, folder)
-            finished = (
-                Round(number, report.checkpoint, stats, found, figures(report), parts),
-                entry(report, run.recipe.objective, number, run.shape),
-            )
+            trained = replace(finished[0], checkpoint=report.checkpoint, training=figures(report))
+            finished = trained, entry(report, run.recipe.objective, number, run.shape)
         write_round(folder, made_from, *finished)
         (folder / "training.inflight").unlink(missing_ok=True)
     done, cost = finished
@@ -234,8 +237,7 @@ def _prompts(run: _Run, number: int) -> list[Prompt]:
 
 def _scored(run: _Run, number: int, samples: Path) -> ScoredRound:
     """A round's scores; those of a finished round are read, not made again."""
-    out, rewards = samples.with_name("scores.jsonl"), run.recipe.rewards()
-    prompts = _prompts(run, number)
+    out, rewards, prompts = samples.with_name("scores.jsonl"), run.recipe.rewards(), _prompts(run, number)
     return score(prompts, samples, run.interpreter, rewards, out=out, signals=run.signals, progress=run.progress)
 
 

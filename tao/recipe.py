@@ -24,6 +24,7 @@ from tao.errors import InputError
 from tao.rounds import WATCHED
 from tao.sampling.protocol import Settings
 from tao.scoring.combine import Rewards, Source
+from tao.scoring.evidence import Rule
 from tao.scoring.signals import SignalSpec
 from tao.training.clipped import Clipped
 from tao.training.dpo import Dpo
@@ -54,7 +55,7 @@ class LoraFields(BaseModel):
 
 LATER = frozenset(
     "sampler vllm endpoint source signals scale_rewards margin pairs by_length imitate lora "
-    "kl_base_cap kl_base_steps watch_last".split()
+    "kl_base_cap kl_base_steps watch_last thin_evidence".split()
 )
 """Fields that came after the first published runs: named in a record only where they are not the default."""
 
@@ -158,6 +159,10 @@ class Recipe(BaseModel):
     watch_last: bool = False
     """Whether the model that the last round trained answers up to 200 of the first round's prompts, charged to the
     ledger; if an alarm goes off, the model before it is kept."""
+
+    thin_evidence: Rule = "refuse"
+    """What to do where hardly any answer works or hardly any vote is trusted (`tao.scoring.evidence`): end the round
+    untrained (``refuse``), train and say so (``warn``), or not look (``ignore``)."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Recipe:

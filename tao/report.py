@@ -22,6 +22,7 @@ STOPPED = {
     "alarm": "an alarm went off; the model before is kept",
     "kl_base": "the cap on the drift from the first model is reached",
     "no_signal": "nothing left to train on: every prompt abstains or agrees",
+    "thin_evidence": "too little label-free evidence to train on (`thin_evidence: warn` in the recipe trains anyway)",
 }
 CHAR_PER_TOK = 3.0
 """Rough characters a token, for plans only: nothing is tokenised before a run is asked for."""
@@ -73,6 +74,11 @@ def render_rounds(rounds: Sequence[Round]) -> str:
     """The rounds as a table, and the alarms."""
     alarms = [(done.number, alarm) for done in rounds for alarm in done.alarms]
     lines = [f"alarm in round {number}: {alarm.name} ({alarm.message})" for number, alarm in alarms]
+    lines += [
+        f"thin evidence in round {done.number}: {one.message}{' - not trained on' if one.level == 'refuse' else ''}"
+        for done in rounds
+        for one in done.evidence
+    ]
     return "\n".join([table(*round_rows(rounds)), *lines])
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from tao.compute import Entry
 from tao.errors import InputError
 from tao.scoring.alarms import Alarm
+from tao.scoring.evidence import Finding
 from tao.scoring.stats import RoundStats
 from tao.stage import folder_digest, write_atomic
 
@@ -33,6 +34,7 @@ class Round:
         alarms: What speaks against the model that sampled.
         training: Named figures of the optimisation.
         parts: `stats` by part, where the pool is a mixture (`tao.mixture`).
+        evidence: Where the round's evidence was thin (`tao.scoring.evidence`); written only where it was.
     """
 
     number: int
@@ -41,6 +43,12 @@ class Round:
     alarms: tuple[Alarm, ...]
     training: Mapping[str, float]
     parts: Mapping[str, RoundStats] = field(default_factory=dict)
+    evidence: tuple[Finding, ...] = ()
+
+    @property
+    def refused(self) -> bool:
+        """Whether training on it was refused for thin evidence."""
+        return self.checkpoint is None and any(finding.level == "refuse" for finding in self.evidence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +58,7 @@ class TuneResult:
     Attributes:
         checkpoint: The model to deploy: the last good round's, or the starting model.
         stopped: ``rounds`` (all done), ``budget``, ``alarm``, ``kl_base`` (the cap on the drift from the first model
-            was reached) or ``no_signal`` (nothing to train on).
+            was reached), ``no_signal`` (nothing to train on) or ``thin_evidence`` (too little to train on).
         rounds: The rounds, including one that only raised an alarm.
         tuning_flop: Model FLOPs charged so far, all stages.
         last: The watch of the model that the last round trained, as a round without training; None where the recipe
@@ -101,6 +109,7 @@ def write_round(folder: Path, made_from: str, done: Round, entry: Entry | None) 
         "training": dict(done.training),
         "entry": asdict(entry) if entry else None,
         **({"parts": {part: asdict(stats) for part, stats in done.parts.items()}} if done.parts else {}),
+        **({"evidence": [asdict(finding) for finding in done.evidence]} if done.evidence else {}),
     }
     write_atomic(folder / "round.json", json.dumps(body, sort_keys=True, ensure_ascii=False, indent=1) + "\n")
 
@@ -128,7 +137,8 @@ def read_round(folder: Path, made_from: str | None = None) -> tuple[Round, Entry
     found = tuple(Alarm(**alarm) for alarm in body["alarms"])
     entry = Entry(**body["entry"]) if body["entry"] else None
     parts = {part: RoundStats(**stats) for part, stats in body.get("parts", {}).items()}
-    return Round(number, checkpoint, RoundStats(**body["stats"]), found, body["training"], parts), entry
+    thin = tuple(Finding(**finding) for finding in body.get("evidence", ()))
+    return Round(number, checkpoint, RoundStats(**body["stats"]), found, body["training"], parts, thin), entry
 
 
 def write_result(out: Path, result: TuneResult) -> None:

@@ -354,3 +354,29 @@ def test_self_certainty_needs_the_whole_distribution(sampler: str) -> None:
     endpoint = {"endpoint": {"url": "http://x/v1", "model": "m"}, "rounds": 1} if sampler == "endpoint" else {}
     with pytest.raises(InputError, match=f"sampler {sampler} does not give: use `sampler: transformers`"):
         make_recipe({"source": "self_certainty", "sampler": sampler, **endpoint})
+
+
+@pytest.mark.parametrize("rule", ["refuse", "warn"])
+def test_a_round_of_hardly_any_evidence_is_not_trained_on_unless_asked_for(
+    base: Path, tmp_path: Path, rule: str
+) -> None:
+    class Picky(Toy):
+        """Two answers of one prompt work, and they agree; nothing else does."""
+
+        def read(self, prompt: Prompt, answers: Sequence[str]) -> list[Reading]:
+            return [
+                Reading(Outcome.OK, a) if (prompt.id, a) == ("p0", "1") else Reading(Outcome.FAILED) for a in answers
+            ]
+
+    pool = [*POOL, *(Prompt(f"p{i}", (Message("user", f"say {chr(65 + i)}"),)) for i in range(12, 40))]
+    recipe = make_recipe({**RECIPE.model_dump(), "thin_evidence": rule, "rounds": 1})
+    result = tune(base, pool, Picky(), recipe, tmp_path, seed=1)
+    (done,) = result.rounds
+    assert {one.name for one in done.evidence} == {"run_rate", "trusted"}
+    assert result.stopped == ("thin_evidence" if rule == "refuse" else "rounds")
+    assert (done.checkpoint is None) == done.refused == (rule == "refuse")
+    text = render_run(tmp_path)
+    assert "thin evidence in round 0: only" in text and ("not trained on" in text) == (rule == "refuse")
+    assert ("too little label-free evidence" in text) == (rule == "refuse")
+    again = tune(base, pool, Picky(), recipe, tmp_path, seed=1, sampler=_never)  # type: ignore[arg-type]
+    assert again == result

@@ -75,7 +75,11 @@ def decide(
         progress: As for `tao.loop.tune`.
     """
     if result.checkpoint == serving:
-        reason = {"alarm": "an alarm went off while tuning", "no_signal": "there was nothing to train on"}
+        reason = {
+            "alarm": "an alarm went off while tuning",
+            "no_signal": "there was nothing to train on",
+            "thin_evidence": "there was too little evidence to train on",
+        }
         rounds = [*result.rounds, *([result.last] if result.last else [])]
         found = tuple(alarm for done in rounds for alarm in done.alarms)
         decision = Promotion(False, reason.get(result.stopped, "no round trained"), serving, found, None, None)

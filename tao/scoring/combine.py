@@ -20,7 +20,7 @@ from tao.sampling.samples import MeasuredSample
 from tao.scoring.consensus import Consensus, consensus, view_weights
 from tao.scoring.gate import is_vote
 
-VERSION = "3"
+VERSION = "4"
 """Part of every scored round's inputs; raise it when gate, vote or reward change for the same settings."""
 
 

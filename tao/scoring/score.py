@@ -16,7 +16,7 @@ from tao.sampling.samples import read_samples
 from tao.scoring.combine import VERSION, Rewards, Score, combine
 from tao.scoring.gate import refusal
 from tao.scoring.mentions import left_out
-from tao.scoring.signals import Pads, Weighed, consult, distinct_answers, signals_digest, veto
+from tao.scoring.signals import Pads, Served, Weighed, consult, distinct_answers, signals_digest, veto
 from tao.scoring.stats import RoundStats, round_stats
 from tao.stage import Stage, digest, file_digest
 
@@ -149,6 +149,9 @@ def score(
         },
     )
     scores = dict(_complete(stage.rows(), samples))
+    for at, weighed_signal in enumerate(signals):
+        if isinstance(weighed_signal.signal, Served):
+            weighed_signal.signal.keep_replies(out.with_suffix(f".replies-{at}.jsonl"))
     if not stage.done:
         stage.keep(sum(map(len, scores.values())))
         for number, prompt in enumerate(prompts):
@@ -171,10 +174,14 @@ def score(
 
 def charge_signals(scored: ScoredRound, signals: Sequence[Weighed], ledger: Ledger, number: int) -> None:
     """Charge what the further signals computed for a round's distinct answers."""
-    for weighed in signals:
+    for at, weighed in enumerate(signals):
         signal = weighed.signal
         asked = [(prompt, distinct_answers(scored.samples[prompt.id])) for prompt in scored.prompts]
         flop = sum(signal.flop(*one) for one in asked)
         executed = sum(signal.device_flop(*one) for one in asked) if isinstance(signal, Pads) else flop
+        if isinstance(signal, Served):
+            prompt_tok, completion_tok, usd = signal.spent()
+            note = f"{signal.name} {at}"
+            ledger.charge(Entry("score", number, note, prompt_tok=prompt_tok, completion_tok=completion_tok, usd=usd))
         if flop:
             ledger.charge(Entry("score", number, signal.name, model_flop=flop, device_flop=executed))

@@ -17,10 +17,18 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
+from tao.endpoint import EndpointSpec
 from tao.errors import InputError
 from tao.meaning import Outcome, Reading
 from tao.prompts import Prompt, Sample
@@ -36,18 +44,49 @@ KNOWN = {
 """Built-in rules by short name."""
 
 
+JUDGES = ("endpoint", "mode", "verdict", "guidelines", "pairs")
+"""Fields of a recipe's signal that belong to ``judge``."""
+
+
 class SignalSpec(BaseModel):
     """A signal as a recipe names it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     signal: str
-    """A built-in name, ``package.module:function``, ``file.py:function``, or ``reward_model``."""
+    """A built-in name, ``package.module:function``, ``file.py:function``, ``reward_model`` or ``judge``."""
     model: str = ""
     """Checkpoint of ``reward_model``."""
     weight: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     """Its weight in the reward; the vote's is 1."""
     veto: float | None = Field(default=None, ge=0, le=1)
     """An answer with a value below this loses its vote."""
+    endpoint: EndpointSpec | None = None
+    """The server of ``judge``: ``{url: ..., model: ..., key_env: ...}``."""
+    mode: Literal["pointwise", "pairwise"] = "pointwise"
+    """Whether ``judge`` sees one answer at a time, or two (see `tao.scoring.judge`)."""
+    verdict: Literal["score", "yes_no", "probability"] = "score"
+    """What ``judge`` is asked for, pointwise."""
+    guidelines: tuple[str, ...] = ()
+    """What ``judge`` shall look for, in plain words."""
+    pairs: int = Field(default=28, ge=1)
+    """Most pairs of a prompt's answers, each judged in both orders (``pairwise``); 28 are all pairs of 8."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> SignalSpec:
+        if self.signal == "judge":
+            if self.endpoint is None:
+                raise ValueError("judge: which server? add `endpoint: {url: ..., model: ...}`")
+            if not self.weight and self.veto is None:
+                raise ValueError("judge: it would be paid for and change nothing; add `weight: 0.5` or a veto")
+        elif set(JUDGES) & self.model_fields_set:
+            raise ValueError(f"{min(set(JUDGES) & self.model_fields_set)}: goes with `signal: judge`")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leaves the judge's fields out of other signals: records of runs from before them stay valid."""
+        fields: dict[str, Any] = handler(self)
+        return fields if self.signal == "judge" else {n: v for n, v in fields.items() if n not in JUDGES}
 
 
 class Signal(Protocol):
@@ -82,6 +121,23 @@ class Pads(Protocol):
 
     def device_flop(self, prompt: Prompt, answers: Sequence[str]) -> int:
         """FLOPs of asking about these answers as executed; those of `Signal.flop` where a signal lacks this."""
+        ...
+
+
+@runtime_checkable
+class Served(Protocol):
+    """What a signal behind a server has besides: replies that are paid for, and some that do not come."""
+
+    def keep_replies(self, path: Path) -> None:
+        """Note every reply in this file as it arrives, and reuse what an earlier process noted there."""
+        ...
+
+    def spent(self) -> tuple[int, int, float | None]:
+        """Prompt tokens, completion tokens and price (None where it is unknown) of the replies kept."""
+        ...
+
+    def shortfalls(self) -> list[str]:
+        """What it could not judge, in words; empty where nothing is missing."""
         ...
 
 
@@ -181,6 +237,11 @@ def load_signals(specs: Iterable[SignalSpec]) -> list[Weighed]:
 
 
 def _load(spec: SignalSpec) -> Signal:
+    if spec.endpoint is not None:
+        from tao.scoring.judge import JudgeSignal
+
+        guidelines, pairs = spec.guidelines, spec.pairs
+        return JudgeSignal(spec.endpoint, mode=spec.mode, verdict=spec.verdict, guidelines=guidelines, pairs=pairs)
     if spec.signal != "reward_model":
         if spec.model:
             raise InputError("only reward_model takes a model", f"signal {spec.signal}", "leave `model` out")

@@ -37,7 +37,7 @@ class GoldRewardOptions(TaoOptions):
     """The options of `tao`. One right answer among failures is evidence enough, so no rule of the vote applies."""
 
     DEFAULTS: ClassVar[Mapping[str, Any]] = MappingProxyType(
-        {"min_votes": 1, "consensus_floor": 0.0, "support": 0.0, "mentions": False}
+        {"min_votes": 1, "consensus_floor": 0.0, "support": 0.0, "mentions": False, "thin_evidence": "ignore"}
     )
 
     def title(self) -> str:
