@@ -4,7 +4,7 @@ What `tune` is given is all it can know: prompts (a type without a field for lab
 what the prompts point at, and a recipe. On disk, under ``out``::
 
     recipe.json                 what was asked for
-    round-0/samples.jsonl       stage 1 (see `tao.sampling.explore`)
+    round-0/samples.jsonl       stage 1 (see `tao.sampling.passes`)
     round-0/scores.jsonl        stage 2 (see `tao.scoring.score`)
     round-0/checkpoint/         stage 3, float32; what round 1 samples from
     round-0/round.json          the round is complete: its hash, statistics, alarms, training figures
@@ -31,14 +31,13 @@ from typing import Any
 
 from tao import __version__
 from tao.compute import Ledger, ModelShape
-from tao.endpoint import MANNER
 from tao.meaning import Interpreter
 from tao.prompts import Prompt, pool_digest
 from tao.recipe import Recipe
 from tao.rounds import LAST_ROUND, Round, TuneResult, claim, read_round, write_result, write_round
-from tao.sampling.explore import explore
+from tao.sampling.passes import explore_round
 from tao.sampling.protocol import Settings
-from tao.sampling.samplers import SamplerFactory, sampler_factory
+from tao.sampling.samplers import SamplerFactory, reworder_factory, sampler_factory
 from tao.scoring import combine as scoring
 from tao.scoring.alarms import alarms
 from tao.scoring.score import ScoredRound, charge_signals, handles_digest, score
@@ -89,14 +88,12 @@ def tune(
     signals = load_signals(recipe.signals)
     if recipe.lora:
         lora.require()
-    # More rounds of the same run are no other run: they go on where it ended.
-    asked = recipe.model_dump(mode="json", exclude={"rounds": True, "endpoint": set(MANNER)})
     made_from = {
         "model": folder_digest(model),
         "pool": pool_digest(prompts),
         "handles": handles_digest(prompts),
         "interpreter": f"{interpreter.name}@{interpreter.version}",
-        "recipe": asked,
+        "recipe": recipe.record(),
         "seed": seed,
         "code": f"{__version__}/scoring@{scoring.VERSION}/training@{training.VERSION}",
     }
@@ -208,16 +205,18 @@ def _explore_and_score(run: _Run, number: int, current: Path, folder: Path) -> S
     with _timed(run, "explore", number):
         sampler = run.sampler(current)
         try:
-            samples = explore(
+            samples = explore_round(
                 prompts,
                 sampler,
-                recipe.counts(),
+                recipe.exploring(),
                 settings,
+                run.interpreter,
                 seed=run.seed,
                 round=number,
                 out=folder / "samples.jsonl",
                 ledger=run.ledger,
                 progress=run.progress,
+                reworder=reworder_factory(recipe.reworder),
             )
         finally:
             sampler.close()

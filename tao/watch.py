@@ -15,9 +15,9 @@ from tao.meaning import Interpreter
 from tao.prompts import Prompt
 from tao.recipe import Recipe
 from tao.rounds import LAST_ROUND, WATCHED, Round, read_round, write_round
-from tao.sampling.explore import explore
+from tao.sampling.passes import explore_round
 from tao.sampling.protocol import Settings
-from tao.sampling.samplers import SamplerFactory
+from tao.sampling.samplers import SamplerFactory, reworder_factory
 from tao.scoring.alarms import alarms
 from tao.scoring.score import ScoredRound, charge_signals, score
 from tao.scoring.signals import load_signals
@@ -70,16 +70,18 @@ def observe(
     signals = load_signals(recipe.signals)
     answering = sampler(model)
     try:
-        samples = explore(
+        samples = explore_round(
             prompts,
             answering,
-            recipe.counts(),
+            recipe.exploring(),
             settings,
+            interpreter,
             seed=seed,
             round=number,
             out=out / "samples.jsonl",
             ledger=ledger,
             progress=progress,
+            reworder=reworder_factory(recipe.reworder),
         )
     finally:
         answering.close()
