@@ -25,7 +25,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -183,11 +183,11 @@ def _round(run: _Run, number: int, current: Path, history: Sequence[RoundStats])
         scored = _explore_and_score(run, number, current, folder)
         stats = scored.stats()
         found = tuple(alarms([*history, stats])) if run.recipe.watch else ()
-        finished = Round(number, None, stats, found, {}), None
+        finished = Round(number, None, stats, found, {}, scored.diversity()), None
         if not found and _has_signal(scored, run.recipe):
             report = _train(run, number, current, scored, folder)
             finished = (
-                Round(number, report.checkpoint, stats, found, figures(report)),
+                replace(finished[0], checkpoint=report.checkpoint, training=figures(report)),
                 entry(report, run.recipe.objective, number, run.shape),
             )
         write_round(folder, made_from, *finished)

@@ -70,6 +70,36 @@ def render_rounds(rounds: Sequence[Round]) -> str:
     return "\n".join([table(header, rows), *lines])
 
 
+def render_strategies(rounds: Sequence[Round]) -> str:
+    """How the first and the last round's samples differ, by strategy: which one pays, without labels.
+
+    ``won`` is the share of a strategy's votes that carry the winning meaning, ``of-wins`` its share of all winning
+    votes, ``wins/1k-tok`` winning votes per 1,000 generated tokens, ``alone`` answers that no other strategy gave.
+    """
+    known = [done for done in rounds if done.diversity is not None]
+    header = "round strategy samples form works answers meanings alone won of-wins tokens wins/1k-tok".split()
+    rows = []
+    for done in [*known[:1], *known[1:][-1:]]:
+        assert done.diversity is not None
+        for name, one in done.diversity.strategies.items():
+            rows.append(
+                (
+                    f"{done.number} {name}",
+                    f"{one.samples:,}",
+                    f"{one.kept_form:.0%}",
+                    f"{one.votes:.0%}",
+                    f"{one.answers:.2f}",
+                    f"{one.meanings:.2f}",
+                    f"{one.alone:.0%}",
+                    f"{one.won:.0%}",
+                    f"{one.won_share:.0%}",
+                    f"{one.completion_tok:.0f}",
+                    f"{one.won_per_1k:.1f}",
+                )
+            )
+    return table([f"{header[0]} {header[1]}", *header[2:]], rows) if rows else ""
+
+
 def render_ledger(ledger: Ledger) -> str:
     """Tokens and FLOPs by round and stage, work lost to kills apart."""
     rows = [
@@ -98,6 +128,7 @@ def render_run(run: Path) -> str:
     if rounds:
         last = read_round(run / "watch" / f"round-{len(rounds)}")
         parts.append(render_rounds([*rounds, *(last[:1] if last else [])]))
+        parts += filter(None, [render_strategies(rounds)])
     parts.append(render_ledger(Ledger(run / "ledger.jsonl")))
     path = run / "result.json"
     if path.exists():

@@ -10,6 +10,7 @@ from typing import Any
 
 from tao.compute import Entry
 from tao.errors import InputError
+from tao.sampling.diversity import DiversityReport, StrategyReport
 from tao.scoring.alarms import Alarm
 from tao.scoring.stats import RoundStats
 from tao.stage import folder_digest, write_atomic
@@ -32,6 +33,8 @@ class Round:
         stats: Label-free figures of its samples, which come from the model of the round before.
         alarms: What speaks against the model that sampled.
         training: Named figures of the optimisation.
+        diversity: How different its samples are, by strategy; None in records from before there was such a report,
+            and for the watch of a last model.
     """
 
     number: int
@@ -39,6 +42,7 @@ class Round:
     stats: RoundStats
     alarms: tuple[Alarm, ...]
     training: Mapping[str, float]
+    diversity: DiversityReport | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,7 @@ def write_round(folder: Path, made_from: str, done: Round, entry: Entry | None) 
         "alarms": [asdict(alarm) for alarm in done.alarms],
         "training": dict(done.training),
         "entry": asdict(entry) if entry else None,
+        **({"diversity": asdict(done.diversity)} if done.diversity else {}),
     }
     write_atomic(folder / "round.json", json.dumps(body, sort_keys=True, ensure_ascii=False, indent=1) + "\n")
 
@@ -117,7 +122,13 @@ def read_round(folder: Path, made_from: str | None = None) -> tuple[Round, Entry
     number = int(folder.name.removeprefix("round-"))
     found = tuple(Alarm(**alarm) for alarm in body["alarms"])
     entry = Entry(**body["entry"]) if body["entry"] else None
-    return Round(number, checkpoint, RoundStats(**body["stats"]), found, body["training"]), entry
+    diversity = _diversity(body["diversity"]) if "diversity" in body else None
+    return Round(number, checkpoint, RoundStats(**body["stats"]), found, body["training"], diversity), entry
+
+
+def _diversity(body: Mapping[str, Any]) -> DiversityReport:
+    by_name = {name: StrategyReport(**figures) for name, figures in body["strategies"].items()}
+    return DiversityReport(**{**body, "strategies": by_name})
 
 
 def write_result(out: Path, result: TuneResult) -> None:
