@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tao.compute import Ledger, ModelShape, forward_flop, plan_tao
+from tao.compute import Ledger, ModelShape, forward_flop
 from tao.prompts import Prompt
 from tao.recipe import Recipe
 from tao.rounds import WATCH_ROUND, Round, TuneResult, read_round
+from tao.sampling.forecast import CHAR_PER_TOK, forecast
 
 if TYPE_CHECKING:
     from tao.flywheel.promote import Promotion
@@ -22,8 +23,6 @@ STOPPED = {
     "kl_base": "the cap on the drift from the first model is reached",
     "no_signal": "nothing left to train on: every prompt abstains or agrees",
 }
-CHAR_PER_TOK = 3.0
-"""Rough characters a token, for plans only: nothing is tokenised before a run is asked for."""
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -184,15 +183,9 @@ def render_plan(model: Path, prompts: Sequence[Prompt], recipe: Recipe, budget_f
     prompt_tok = min(chars / CHAR_PER_TOK, recipe.max_prompt_tok)
     answer_tok = recipe.max_new_tok / 2
     each = min(len(prompts), recipe.prompts_per_round or len(prompts))
-    explore = plan_tao(
-        shape,
-        prompts=each,
-        prompt_tok=prompt_tok,
-        completion_tok=answer_tok,
-        samples=recipe.samples,
-        rounds=recipe.rounds,
-        views=len(recipe.mix),
-    ).explore
+    own = recipe.reworder is None
+    one = forecast(shape, recipe.exploring(), prompt_tok, answer_tok, rewords=own)
+    explore = recipe.rounds * each * one.model_flop
     explore += round(explore / recipe.rounds * recipe.watch_share(len(prompts)))
     if recipe.sampler == "endpoint":
         explore = 0  # the server's compute is not known
@@ -209,11 +202,16 @@ def render_plan(model: Path, prompts: Sequence[Prompt], recipe: Recipe, budget_f
         f"about {explore + train:.2g} model FLOP: explore {explore:.2g}, train at most {train:.2g}",
         f"(guessed: {prompt_tok:.0f} tokens a prompt, {answer_tok:.0f} an answer; equal answers are trained on once)",
     ]
+    if recipe.adaptive:
+        held = recipe.samples - sum(recipe.exploring().first().values())
+        lines.append(f"adaptive: {held} of the {recipe.samples} go where the first answers disagree, or unspent")
     if recipe.endpoint:
-        asked, samples = each * recipe.rounds, each * recipe.rounds * recipe.samples
-        usd = recipe.endpoint.usd(round(asked * len(recipe.mix) * prompt_tok), round(samples * answer_tok))
+        asked = each * recipe.rounds
+        usd = recipe.endpoint.usd(asked * one.prompt_tok, asked * one.completion_tok)
         price = "at a price that was not given" if usd is None else f"for about ${usd:.2f}"
         lines.append(f"explored by {recipe.endpoint.model} at {recipe.endpoint.url}, {price}; its FLOPs are not known")
+    if recipe.reworder:
+        lines.append(f"questions reworded by {recipe.reworder.model} at {recipe.reworder.url}, priced in the ledger")
     if budget_flop is not None:
         lines.append(f"budget {budget_flop:.2g} model FLOP: the first round always runs, no later one begins beyond it")
     return "\n".join(lines)

@@ -12,12 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tao.compute import Ledger, ModelShape
+from tao.compute import Ledger, ModelShape, plan_tao
 from tao.errors import InputError
 from tao.meaning import Outcome, Reading
 from tao.prompts import Message, Prompt, Sample
 from tao.recipe import Recipe
 from tao.sampling.adaptive import Adaptive, allocate, apportion, uncertainty
+from tao.sampling.forecast import forecast
 from tao.sampling.mock_sampler import MockSampler
 from tao.sampling.passes import explore_round
 from tao.sampling.protocol import Request, Settings
@@ -321,3 +322,20 @@ def test_records_of_recipes_from_before_keep_their_bytes() -> None:
     assert json.loads(json.dumps(record)) == record
     again = Recipe(**Recipe(adaptive={"held": 0.25}, ladder=(0.5, 1.0), samples=6).model_dump())
     assert again.adaptive is not None and again.adaptive.held == 0.25 and again.ladder == (0.5, 1.0)
+
+
+def test_the_forecast_of_direct_sampling_is_the_closed_form() -> None:
+    one = forecast(SHAPE, Recipe(samples=8).exploring(), 40, 10)
+    plan = plan_tao(SHAPE, prompts=1, prompt_tok=40, completion_tok=10, samples=8, rounds=1)
+    assert (one.model_flop, one.views, one.prompt_tok, one.completion_tok) == (plan.explore, 1, 40, 80)
+
+
+@pytest.mark.parametrize("recipe", [TWO, ADAPTIVE, REWORDED], ids=["two", "adaptive", "reworded"])
+def test_the_forecast_is_above_what_a_run_is_charged_and_not_far_above(tmp_path: Path, recipe: Recipe) -> None:
+    """With the true mean lengths as its guesses; the mock's rewordings are shorter than assumed."""
+    samples = [sample for group in read_samples(run(tmp_path, recipe)).values() for sample in group]
+    answer = sum(sample.completion_tok for sample in samples) / len(samples)
+    spent = sum(e.model_flop for e in Ledger(tmp_path / "ledger.jsonl").entries())
+    planned = len(ASKED) * forecast(SHAPE, recipe.exploring(), 14, answer).model_flop
+    assert len(samples) <= recipe.samples * len(ASKED)
+    assert spent <= planned <= 6 * spent

@@ -22,10 +22,11 @@ _CAPITAL = re.compile(r"(?<!\w)[^\W\d_a-z]\w*")
 def question_in(prompt: Prompt) -> str | None:
     """The question as it stands in the last message, without its mark; None where it cannot be told from the rest.
 
-    It is the last line that begins with ``Question: ``, else what follows the context if that is one line, else the
-    last line that ends in a question mark.
+    Of what follows the context (of all, where none is named) it is the last line that begins with ``Question: ``, else
+    all of it if that is one line, else the last line that ends in a question mark.
     """
-    lines = [line for line in question_of(prompt).split("\n") if line.strip()]
+    text = question_of(prompt) if prompt.context else prompt.messages[-1].content
+    lines = [line for line in text.split("\n") if line.strip()]
     marked = [line for line in lines if line.startswith(QUESTION_MARK)]
     asked = [line for line in lines if line.rstrip().endswith("?")]
     chosen = marked or (lines if len(lines) == 1 else asked)
@@ -61,7 +62,8 @@ def lost(prompt: Prompt, question: str, text: str) -> str:
         return "is the question itself"
     said, was = tokens(_plain(new)), tokens(_plain(question))
     context = set(re.findall(r"\w+", "\n".join(prompt.context)))
-    needed = mentions(prompt) & was | {word.casefold() for word in _CAPITAL.findall(question) if word in context}
+    asked = Prompt(prompt.id, (Message("user", question),))
+    needed = mentions(asked) & was | {word.casefold() for word in _CAPITAL.findall(question) if word in context}
     if missing := sorted(needed - said):
         return f"drops {missing[0]!r}"
     for match in _QUOTED.finditer(question):

@@ -84,7 +84,8 @@ def main() -> None:
     lines = [
         "# Which exploring strategy pays",
         "",
-        f"Model `{options.model}` before any tuning, dev prompts, {options.k} samples by strategy, {2 * options.k} direct.",
+        f"Model `{options.model}` before any tuning, dev prompts, {options.k} samples by strategy, {2 * options.k} "
+        "direct (more where another does not apply).",
         "",
         "- works: share of samples that run and say something; right: share that the verifier calls right.",
         "- new: prompts where the strategy has a right sample and direct sampling has none.",
