@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tao.recipe import Recipe
+from tao.recipe import make_recipe
 from tao.sampling.passes import explore_round
 from tao.sampling.protocol import Settings
 from tao.sampling.samplers import local_sampler
@@ -24,18 +24,22 @@ from tao_bench.signals import judge, read_groups
 from tao_bench.strategy_yield import BASELINE, Yield, yields
 
 TASKS = ("warehouse_sql", "sec_filings")
-STRATEGIES = ("plan", "reorder", "few_shot", "repair", "chain_of_thought", "direct@0.7", "direct@1.3")
+STRATEGIES = ("plan", "reorder", "few_shot", "repair", "direct@0.7", "direct@1.3")
+"""What the reference model understands; for a chat model name others, e.g. ``--strategy chain_of_thought reword``."""
 ROOM_TOK = 440
 """For what examples and failures add to a prompt; the model has 1,024 positions."""
 
 
-def measure(task_name: str, model: str, prompts: int, k: int, folder: Path) -> tuple[list[Yield], float, int]:
+def measure(
+    task_name: str, folder: Path, *, model: str, strategies: list[str], wording: str, prompts: int, k: int
+) -> tuple[list[Yield], float, int]:
     """Yields on one task, pass@k of direct sampling, and prompts."""
     task = load_task(task_name)
     limits = task.spec.limits
     items = task.items("dev")
     items = items[:: max(1, len(items) // prompts)][:prompts]  # spread over levels and documents
-    recipe = Recipe(samples=k * (len(STRATEGIES) + 2), mix={BASELINE: 2, **dict.fromkeys(STRATEGIES, 1)})
+    mix = {BASELINE: 2, **dict.fromkeys(strategies, 1)}
+    recipe = make_recipe({"samples": k * (len(strategies) + 2), "mix": mix, "wording": wording}, "--strategy")
     sampler, interpreter = local_sampler(resolve_model(model).path), task.interpreter()
     try:
         path = explore_round(
@@ -77,8 +81,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--task", action="append", default=[], help=f"default: {', '.join(TASKS)}")
     parser.add_argument("--model", default="reference")
+    parser.add_argument("--strategy", nargs="+", default=list(STRATEGIES), help=f"default: {', '.join(STRATEGIES)}")
+    parser.add_argument("--wording", default="terse", help="of the recipe: terse (default), sql, document, plain")
     parser.add_argument("--prompts", type=int, default=60, help="dev prompts of each task (60)")
     parser.add_argument("--k", type=int, default=8, help="samples by strategy (8)")
+    parser.add_argument("--keep", type=Path, help="folder for the samples, to go on after a stop (default: none)")
     parser.add_argument("--out", type=Path, default=Path("results"))
     options = parser.parse_args()
     lines = [
@@ -96,8 +103,16 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name in options.task or TASKS:
             begun = time.process_time()
-            found, alone, prompts = measure(name, options.model, options.prompts, options.k, Path(folder))
-            print(f"{name}: {time.process_time() - begun:.0f} CPU seconds", flush=True)
+            found, alone, prompts = measure(
+                name,
+                options.keep or Path(folder),
+                model=options.model,
+                strategies=options.strategy,
+                wording=options.wording,
+                prompts=options.prompts,
+                k=options.k,
+            )
+            print(f"{name}: {time.process_time() - begun:.0f} CPU seconds", *table(found), sep="\n", flush=True)
             lines += ["", f"## {name}", "", f"{prompts} prompts; pass@{options.k} of direct sampling {alone:.1%}.", ""]
             lines += table(found)
     lines += ["", f"Made by `python -m tests.benchmarks.strategy_yield --prompts {options.prompts} --k {options.k}`."]
