@@ -72,7 +72,8 @@ class TaoOptions(ArmOptions):
     def _room(self, limits: Limits) -> int:
         """Tokens that views may have beyond the deployment prompt; what is longer is done without in tuning."""
         names = {str(key).partition("@")[0] for key in self.recipe.get("mix", {})}
-        room = LONGER_VIEW_TOK if self.recipe.get("wording", "terse") == "terse" else WORDED_VIEW_TOK
+        terse = self.recipe.get("wording", "terse") == "terse" and "chain_of_thought" not in names
+        room = LONGER_VIEW_TOK if terse else WORDED_VIEW_TOK
         if "repair" in names:
             room += limits.max_new_tok + LONGER_VIEW_TOK
         # One whole prompt with its answer, or a few questions about the same context.
