@@ -36,7 +36,6 @@ from tao.prompts import Prompt, pool_digest
 from tao.recipe import Recipe
 from tao.rounds import LAST_ROUND, Round, TuneResult, claim, read_round, write_result, write_round
 from tao.sampling.passes import explore_round
-from tao.sampling.protocol import Settings
 from tao.sampling.samplers import SamplerFactory, reworder_factory, sampler_factory
 from tao.scoring import combine as scoring
 from tao.scoring.alarms import alarms
@@ -200,7 +199,7 @@ def _round(run: _Run, number: int, current: Path, history: Sequence[RoundStats])
 
 def _explore_and_score(run: _Run, number: int, current: Path, folder: Path) -> ScoredRound:
     recipe = run.recipe
-    settings = Settings(recipe.max_prompt_tok, recipe.max_new_tok, recipe.temperature)
+    settings = recipe.sampling()
     prompts = _prompts(run, number)
     with _timed(run, "explore", number):
         sampler = run.sampler(current)

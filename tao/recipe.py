@@ -24,6 +24,7 @@ from tao.errors import InputError
 from tao.rounds import WATCHED
 from tao.sampling.adaptive import Adaptive, apportion
 from tao.sampling.passes import FROM_SUPPLIES, Exploring
+from tao.sampling.protocol import Settings
 from tao.sampling.strategies import at_temperature, parse
 from tao.sampling.wording import WordingName
 from tao.scoring.combine import Rewards, Source
@@ -115,7 +116,8 @@ class Recipe(BaseModel):
     """The server of ``sampler: endpoint``."""
 
     source: Source = "consensus"
-    """Where rewards come from; ``execution``, ``format`` and ``random`` are controls that leave the vote aside."""
+    """Where rewards come from; all but ``consensus`` leave the vote aside: the controls ``execution``, ``format`` and
+    ``random``, and ``self_certainty`` (arXiv 2505.19590), measured while sampling with ``sampler: transformers``."""
     signals: tuple[SignalSpec, ...] = ()
     """Further label-free signals beside the vote, e.g. ``[{signal: rules.py:short, weight: 0.2, veto: 0.1}]``."""
     consensus_floor: float = Field(default=0.4, ge=0, le=1)
@@ -205,6 +207,11 @@ class Recipe(BaseModel):
             raise ValueError("watch_last: goes with `watch: true`")
         if self.watch_last and self.sampler == "endpoint":
             raise ValueError("watch_last: an endpoint's samples are not this model's, so they are no yardstick for it")
+        if self.source == "self_certainty" and self.sampler != "transformers":
+            raise ValueError(
+                f"source: self_certainty needs the probabilities of the whole vocabulary, which the sampler "
+                f"{self.sampler} does not give: use `sampler: transformers`"
+            )
         if self.vllm and self.sampler != "vllm":
             raise ValueError("vllm: goes with `sampler: vllm`")
         if self.sampler == "endpoint" and self.rounds > 1 and self.objective != "rft":
@@ -300,6 +307,11 @@ class Recipe(BaseModel):
             confidence=self.confidence,
             source=self.source,
         )
+
+    def sampling(self) -> Settings:
+        """The exploring stage's settings."""
+        certainty = self.source == "self_certainty"
+        return Settings(self.max_prompt_tok, self.max_new_tok, self.temperature, certainty=certainty)
 
     def optim(self) -> Optim:
         """The training stage's optimiser settings."""

@@ -16,7 +16,6 @@ from tao.prompts import Prompt
 from tao.recipe import Recipe
 from tao.rounds import LAST_ROUND, WATCHED, Round, read_round, write_round
 from tao.sampling.passes import explore_round
-from tao.sampling.protocol import Settings
 from tao.sampling.samplers import SamplerFactory, reworder_factory
 from tao.scoring.alarms import alarms
 from tao.scoring.score import ScoredRound, charge_signals, score
@@ -66,7 +65,7 @@ def observe(
         sampler: Makes a sampler from a checkpoint folder.
         progress: As for `tao.loop.tune`.
     """
-    settings = Settings(recipe.max_prompt_tok, recipe.max_new_tok, recipe.temperature)
+    settings = recipe.sampling()
     signals = load_signals(recipe.signals)
     answering = sampler(model)
     try:

@@ -153,6 +153,11 @@ def _dispatch(options: argparse.Namespace) -> int:
         return _grade(options)
     if options.verb == "agreement":
         return _agreement(options)
+    if options.verb == "trace":
+        from tao_bench.trace import run_trace
+
+        set_data(options.data, [])
+        return run_trace(options)
     if options.verb == "regrade":
         from tao_bench.regrade import run_regrade
 

@@ -46,6 +46,8 @@ PRESETS = (
     "trials_geoquery",
     "trials_objectives",
     "trials_signals",
+    "overoptimisation",
+    "ablation",
 )
 ENTRY_FIELDS = ("arm", "name", "label", "seeds", "tasks")
 

@@ -260,6 +260,26 @@ def build_parser() -> argparse.ArgumentParser:
     )
     _folders(agreement)
 
+    trace = verbs.add_parser(
+        "trace",
+        help="follow tuned models round by round: signal, truth and drift",
+        description="Every round's checkpoint of an experiment's label-free cells answers dev (never test): accuracy "
+        "and pass@n are laid beside the label-free signal of the same model, its KL from the start and the alarms it "
+        "set off. Writes results/trace/EXPERIMENT.jsonl and reports/trace/EXPERIMENT. Stop it at any moment: the same "
+        "command goes on where it was.",
+        epilog="example: tao-bench trace overoptimisation",
+    )
+    trace.add_argument("experiment", help="its run must still be under --out, checkpoints and all")
+    trace.add_argument("--items", type=int, default=300, metavar="N", help="dev items answered greedily (300)")
+    trace.add_argument("--sampled", type=int, default=100, metavar="N", help="the first of them also sampled (100)")
+    trace.add_argument("--samples", type=int, default=16, metavar="N", help="samples an item; 0 for none (16)")
+    trace.add_argument("--model", metavar="DIR", help="the model its cells started from, if it was a folder")
+    trace.add_argument("--jobs", type=int, metavar="N", help="processes at a time (default: CPU cores)")
+    trace.add_argument("--out", type=Path, default=Path("runs"), metavar="DIR", help="where runs are kept")
+    trace.add_argument("--reports", type=Path, default=Path("reports"), metavar="DIR", help="where reports go")
+    trace.add_argument("--data", action="append", default=[], metavar="VARIABLE=DIR", help="external data tasks need")
+    _folders(trace)
+
     regrade = verbs.add_parser(
         "regrade",
         help="judge published answers anew after a verifier changed",

@@ -356,3 +356,33 @@ def test_settings_reach_the_stages() -> None:
     assert recipe.optim().learning_rate == 1e-3
     assert (recipe.rewards().consensus_floor, recipe.rewards().by_view) == (0.6, False)
     assert Recipe(objective="rft").loss() is None
+
+
+@pytest.mark.parametrize("objective", ["grpo", "rft"])
+def test_the_loop_trains_on_self_certainty_without_any_vote(base: Path, tmp_path: Path, objective: str) -> None:
+    class Deaf(Toy):
+        def read(self, prompt: Prompt, answers: Sequence[str]) -> list[Reading]:
+            return [Reading(Outcome.INVALID)] * len(answers)
+
+    fields = {"objective": objective, "source": "self_certainty", "scale_rewards": "group", "confidence": False}
+    recipe = make_recipe({**RECIPE.model_dump(), **fields, "watch": False, "rounds": 1})
+    result = tune(base, POOL, Deaf(), recipe, tmp_path, seed=1)
+    assert result.stopped == "rounds" and weights_of(result.checkpoint) != weights_of(base)
+    samples, scores = (
+        [json.loads(line) for line in (tmp_path / "round-0" / f"{name}.jsonl").read_text().splitlines()]
+        for name in ("samples", "scores")
+    )
+    sure = {(row["prompt_id"], row["index"]): row["certainty"] for row in samples}
+    for prompt in POOL:
+        group = [row for row in scores if row["prompt_id"] == prompt.id]
+        values = [sure[prompt.id, row["index"]] for row in group]
+        span = max(values) - min(values)
+        assert [row["reward"] for row in group] == pytest.approx([(v - min(values)) / span for v in values])
+        assert [row["pseudo_label"] for row in group] == [v == max(values) for v in values]
+
+
+@pytest.mark.parametrize("sampler", ["vllm", "endpoint"])
+def test_self_certainty_needs_the_whole_distribution(sampler: str) -> None:
+    endpoint = {"endpoint": {"url": "http://x/v1", "model": "m"}, "rounds": 1} if sampler == "endpoint" else {}
+    with pytest.raises(InputError, match=f"sampler {sampler} does not give: use `sampler: transformers`"):
+        make_recipe({"source": "self_certainty", "sampler": sampler, **endpoint})

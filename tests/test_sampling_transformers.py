@@ -251,3 +251,40 @@ def test_models_it_cannot_sample_are_refused(
     spoil(folder)
     with pytest.raises(InputError, match=message):
         TransformersSampler(folder, device="cpu")
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.8])
+def test_self_certainty_equals_a_forward_pass(exact: TransformersSampler, tiny_model: Path, temperature: float) -> None:
+    """Mean over the answer's tokens of KL(uniform || policy), by torch's own KL, whatever was sampled how hot."""
+    import torch
+    from torch.nn.functional import kl_div
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    model = AutoModelForCausalLM.from_pretrained(str(tiny_model), dtype=torch.float32)
+    tokenizer = AutoTokenizer.from_pretrained(str(tiny_model))
+    settings = replace(WARM, temperature=temperature, certainty=True)
+    found = []
+    for plan in exact.chunks(requests(6, 4), settings, seed=3):
+        by_key = {request.key: request for request in plan.requests}
+        for completion in exact.run(plan).completions:
+            ids, answer = encode(tokenizer, by_key[completion.key]), list(completion.token_ids)
+            with torch.no_grad():
+                logits = model(torch.tensor([ids + answer])).logits[0, len(ids) - 1 : -1].double()
+            uniform = torch.full_like(logits, 1 / logits.shape[-1])
+            expected = kl_div(torch.log_softmax(logits, -1), uniform, reduction="none").sum(-1).mean()
+            assert completion.certainty == pytest.approx(float(expected), abs=1e-4)
+            found.append((len(answer), completion.certainty))
+    assert len({length for length, _ in found}) > 2 and max(c for _, c in found) - min(c for _, c in found) > 0.05
+
+
+def test_measuring_certainty_changes_no_draw(half: TransformersSampler) -> None:
+    asked = requests(6, 4)
+    plain, measured = (half.chunks(asked, replace(WARM, certainty=on), seed=3) for on in (False, True))
+    assert [plan.id for plan in plain] == [plan.id for plan in measured]
+    assert "certainty" not in WARM.as_record()  # stages made before it keep their inputs, and their bytes
+    assert replace(WARM, certainty=True).as_record() == {**WARM.as_record(), "certainty": True}
+    for one, other in zip(plain, measured, strict=True):
+        without, with_it = half.run(one), half.run(other)
+        assert all(c.certainty is None for c in without.completions)
+        assert all(c.certainty is not None and c.certainty > 0 for c in with_it.completions)
+        assert replace(with_it, completions=tuple(replace(c, certainty=None) for c in with_it.completions)) == without

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import statistics
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,8 +11,10 @@ from hypothesis import strategies as st
 from tao.errors import InputError
 from tao.meaning import Outcome, Reading
 from tao.prompts import Sample
+from tao.sampling.samples import MeasuredSample
 from tao.scoring.combine import Rewards, Score, combine
 from tao.scoring.gate import refusal
+from tao.training.grpo import EPSILON, scaled_scores
 
 OUTCOMES = {"!": Outcome.INVALID, "x": Outcome.FAILED, "?": Outcome.UNSCORED}
 PLAIN = Rewards(by_view=False, confidence=False)
@@ -123,3 +127,41 @@ def test_invariants(votes: str) -> None:
     known = [s.advantage for s in scores if s.advantage is not None]
     assert sum(known) == pytest.approx(0, abs=1e-9)
     assert not known or any(a != 0 for a in known)
+
+
+def measured(certainties: list[float], answers: str = "") -> list[Sample]:
+    answers = answers or "A" * len(certainties)
+    return [
+        MeasuredSample("p", "direct", i, a, None if a == "-" else a, (5,), 3, "stop", c)
+        for i, (a, c) in enumerate(zip(answers, certainties, strict=True))
+    ]
+
+
+SURE = Rewards(source="self_certainty", confidence=False)
+
+
+def test_self_certainty_knows_no_vote_and_no_gate() -> None:
+    readings = [Reading(Outcome.OK, "A")] * 3 + [Reading(Outcome.INVALID)]
+    scores = combine(measured([1.0, 2.0, 3.0, 5.0], "AAAB"), readings, SURE)
+    assert [s.reward for s in scores] == [0.0, 0.25, 0.5, 1.0]
+    assert [s.pseudo_label for s in scores] == [False, False, False, True]  # the majority says A
+
+
+@given(st.lists(st.floats(0, 20), min_size=2, max_size=8).filter(lambda c: max(c) - min(c) > 0.01))
+def test_self_certainty_standardised_within_the_group_is_intuitors_advantage(certainties: list[float]) -> None:
+    """arXiv 2505.19590: (u - mean) / std, with TRL's epsilon on our scale."""
+    scores = combine(measured(certainties), [Reading(Outcome.OK, "A")] * len(certainties), SURE)
+    found = [s.advantage for s in scaled_scores({"p": scores}, "group")["p"]]
+    mean, spread = statistics.mean(certainties), max(certainties) - min(certainties)
+    expected = [(c - mean) / (statistics.stdev(certainties) + EPSILON * spread) for c in certainties]
+    assert found == pytest.approx(expected, abs=1e-6)
+
+
+def test_equal_certainties_tell_nothing_apart() -> None:
+    scores = combine(measured([2.0, 2.0]), [Reading(Outcome.OK, "A")] * 2, SURE)
+    assert all(s.advantage is None and s.pseudo_label for s in scores)
+
+
+def test_self_certainty_asks_for_samples_that_carry_it() -> None:
+    with pytest.raises(InputError, match="do not say how sure the model was"):
+        combine([sample(0, "1"), sample(1, "2")], [Reading(Outcome.OK, "1"), Reading(Outcome.OK, "2")], SURE)

@@ -25,6 +25,7 @@ from tao.sampling.protocol import (
     Request,
     Settings,
     plan_chunks,
+    refuse_certainty,
 )
 from tao.stage import digest
 
@@ -97,7 +98,12 @@ class EndpointSampler:
                 raise InputError("no response of ours", f"{path}:{number}", "remove the line") from error
 
     def chunks(self, requests: Sequence[Request], settings: Settings, seed: int) -> list[ChunkPlan]:
-        """Cut requests into fixed chunks. Lengths are unknown here: the server refuses what is too long for it."""
+        """Cut requests into fixed chunks. Lengths are unknown here: the server refuses what is too long for it.
+
+        Raises:
+            InputError: A key occurs twice, or the settings ask for self-certainty.
+        """
+        refuse_certainty(settings, "an endpoint")
         identity = {
             "sampler": self.name,
             "weights": self.weights_hash,

@@ -2,7 +2,8 @@
 
 Files, beside what `tao.stage.Stage` keeps for each:
 
-- ``<name>.jsonl``: one `tao.prompts.Sample` a row, chunk after chunk;
+- ``<name>.jsonl``: one `tao.prompts.Sample` a row, chunk after chunk (`tao.sampling.samples.MeasuredSample` where
+  self-certainty was asked for);
 - ``<name>.chunks.jsonl``: one line a finished chunk (id, samples, tokens, FLOPs), written after its
   rows. Rows without their chunk's line are owed again, so a killed stage ends with the same bytes;
 - ``<name>.inflight``: the chunk being generated. If it is found on resuming, that work was lost,
@@ -135,7 +136,7 @@ def sample_views(
         "sampler": sampler.name,
         "weights": sampler.weights_hash,
         **asked,
-        "settings": asdict(settings),
+        "settings": settings.as_record(),
         "seed": seed,
         "round": round,
         "stage": stage,
@@ -187,7 +188,7 @@ def greedy_answers(
     Raises:
         InputError: As `explore`.
     """
-    greedy = Settings(**{**asdict(settings), "temperature": 0.0})
+    greedy = replace(settings, temperature=0.0, certainty=False)
     name = note or f"{out.parent.name}/{out.name}"
     return explore(
         prompts,
@@ -298,6 +299,7 @@ def _sample_rows(chunk: Chunk, views: Mapping[str, View], wording: Wording) -> I
             "token_ids": list(completion.token_ids),
             "prompt_tok": completion.prompt_tok,
             "finish_reason": completion.finish_reason,
+            **({} if completion.certainty is None else {"certainty": completion.certainty}),
         }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from tao.compute import ModelShape
-from tao.sampling.protocol import Chunk, ChunkPlan, Completion, Request, Settings, plan_chunks
+from tao.sampling.protocol import Chunk, ChunkPlan, Completion, Request, Settings, plan_chunks, refuse_certainty
 from tao.stage import digest
 
 Answer = Callable[[Request, int, str], str]
@@ -34,6 +34,7 @@ class MockSampler:
 
     def chunks(self, requests: Sequence[Request], settings: Settings, seed: int) -> list[ChunkPlan]:
         """Cut requests into chunks as every sampler does."""
+        refuse_certainty(settings, "a mock")
         lengths = [sum(len(_tokens(message.content)) for message in request.messages) for request in requests]
         identity = {"sampler": self.name, "weights": self.weights_hash}
         return plan_chunks(requests, lengths, settings, seed, identity)

@@ -265,7 +265,7 @@ def _rewordings(run: _Passes, reworder: Callable[[], Sampler] | None) -> dict[st
         path = sample_views(
             views,
             sampler,
-            run.settings,
+            replace(run.settings, certainty=False),  # of answers alone
             {**run.record(), "part": "rewordings"},
             seed=run.seed,
             round=run.round,

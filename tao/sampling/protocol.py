@@ -7,9 +7,9 @@ its own content. Its bytes depend on nothing else, so chunks can be resumed, reo
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from tao.compute import ModelShape, generation_device_flop, generation_flop
 from tao.errors import InputError
@@ -63,6 +63,8 @@ class Settings:
         chunk_prompts: Requests per chunk; 0 for as many as make 256 rows, 64 at most.
         pad_lengths: Prompts are padded to at most this many different lengths (every new shape costs
             time and memory in CPU kernels).
+        certainty: Whether every completion carries its self-certainty (`Completion.certainty`). It changes no draw, so
+            chunks keep their ids and samples their tokens.
     """
 
     max_prompt_tok: int
@@ -70,6 +72,7 @@ class Settings:
     temperature: float = 1.0
     chunk_prompts: int = 0
     pad_lengths: int = 8
+    certainty: bool = False
 
     def __post_init__(self) -> None:
         for name, low in (("max_prompt_tok", 1), ("max_new_tok", 1), ("chunk_prompts", 0), ("pad_lengths", 1)):
@@ -77,6 +80,10 @@ class Settings:
                 raise InputError(f"{name} must be at least {low}, not {getattr(self, name)}", "sampling settings")
         if not 0 <= self.temperature < float("inf"):
             raise InputError(f"temperature must be 0 or more, not {self.temperature}", "sampling settings")
+
+    def as_record(self) -> dict[str, Any]:
+        """Settings as a stage's inputs name them; what is off by default is named only where it is on."""
+        return {name: value for name, value in asdict(self).items() if name != "certainty" or value}
 
     def chunk_size(self, n: int) -> int:
         """Requests per chunk when each wants n samples."""
@@ -99,6 +106,8 @@ class Completion:
         token_ids: Generated ids, end-of-text included when it was produced (see `UNKNOWN_TOKEN`).
         prompt_tok: Prompt tokens fed, without padding.
         finish_reason: ``stop``, ``length`` or, from endpoints, ``content_filter``.
+        certainty: Self-certainty in nats a token (arXiv 2502.18581): the mean over all generated tokens, end-of-text
+            included, of KL(uniform || policy) at temperature 1. None unless the settings ask for it.
     """
 
     key: str
@@ -107,6 +116,7 @@ class Completion:
     token_ids: tuple[int, ...]
     prompt_tok: int
     finish_reason: str
+    certainty: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +247,20 @@ class KeepsResponses(Protocol):
         ...
 
 
+def refuse_certainty(settings: Settings, sampler: str) -> None:
+    """For samplers that do not see all of the policy's distribution.
+
+    Raises:
+        InputError: The settings ask for self-certainty.
+    """
+    if settings.certainty:
+        raise InputError(
+            f"self-certainty needs the probabilities of the whole vocabulary, which {sampler} does not give",
+            "source: self_certainty",
+            "use `sampler: transformers`",
+        )
+
+
 def plan_chunks(
     requests: Sequence[Request],
     prompt_tok: Sequence[int],
@@ -273,7 +297,8 @@ def plan_chunks(
             chosen = tuple(request for request, _ in part)
             content = {
                 "identity": dict(identity),
-                "settings": asdict(settings),
+                # Certainty changes no draw: runs with and without it see the same samples.
+                "settings": replace(settings, certainty=False).as_record(),
                 "seed": seed,
                 "requests": [asdict(request) for request in chosen],
             }

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from tao.errors import InputError
 from tao.prompts import Sample, read_jsonl
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredSample(Sample):
+    """A sample whose sampler measured how sure the model was of it.
+
+    Attributes:
+        certainty: See `tao.sampling.protocol.Completion.certainty`.
+    """
+
+    certainty: float
 
 
 def read_samples(path: Path) -> dict[str, list[Sample]]:
@@ -17,7 +29,8 @@ def read_samples(path: Path) -> dict[str, list[Sample]]:
     groups: dict[str, list[Sample]] = {}
     for where, row in read_jsonl(path):
         try:
-            sample = Sample(**{**row, "token_ids": tuple(row["token_ids"])})
+            made = MeasuredSample if "certainty" in row else Sample
+            sample = made(**{**row, "token_ids": tuple(row["token_ids"])})
         except (TypeError, KeyError) as error:
             raise InputError(f"malformed sample row ({error!r})", where) from error
         groups.setdefault(sample.prompt_id, []).append(sample)

@@ -8,6 +8,7 @@ and position laid out in advance, so which rows leave when has no influence on a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ class _Decoded:
     finished: list[bool]
     decode_rows: list[int]
     prefix_rows: list[int]
+    certainty: list[float | None]
 
 
 class TransformersSampler:
@@ -131,8 +133,11 @@ class TransformersSampler:
                 token_ids=tuple(tokens),
                 prompt_tok=lengths[request.key],
                 finish_reason="stop" if finished else "length",
+                certainty=certainty,
             )
-            for (request, index), tokens, finished in zip(owners, decoded.tokens, decoded.finished, strict=True)
+            for (request, index), tokens, finished, certainty in zip(
+                owners, decoded.tokens, decoded.finished, decoded.certainty, strict=True
+            )
         )
         return Chunk(
             id=plan.id,
@@ -186,11 +191,14 @@ class TransformersSampler:
         del prefill, layers
         cache.start(sample_R.tolist(), sample_R // n)
         out = torch.full((samples, steps), -1, device=device)
+        sure_S = torch.zeros(samples, dtype=torch.float64, device=device)
         decode_rows: list[int] = []
         prefix_rows: list[int] = []
         for step in range(steps):
             token_R = pick(logits_RV, temperature, uniform_RT[sample_R, step])
             out[sample_R[live_R], step] = token_R[live_R]
+            if plan.settings.certainty:
+                sure_S[sample_R[live_R]] += kl_from_uniform(logits_RV[live_R])
             live_R = live_R & ~torch.isin(token_R, ends)
             alive = int(live_R.sum())
             if alive == 0 or step == steps - 1:
@@ -215,7 +223,10 @@ class TransformersSampler:
             decode_rows.append(len(sample_R))
             prefix_rows.append(cache.prefix_rows)
         tokens = [[token for token in row if token >= 0] for row in out.tolist()]
-        return _Decoded(tokens, [row[-1] in self._ends for row in tokens], decode_rows, prefix_rows)
+        certainty: list[float | None] = [None] * samples
+        if plan.settings.certainty:
+            certainty = [round(total / len(row), 6) for total, row in zip(sure_S.tolist(), tokens, strict=True)]
+        return _Decoded(tokens, [row[-1] in self._ends for row in tokens], decode_rows, prefix_rows, certainty)
 
 
 def pick(logits_RV: Tensor, temperature: float, uniform_R: Tensor) -> Tensor:
@@ -238,6 +249,21 @@ def pick(logits_RV: Tensor, temperature: float, uniform_R: Tensor) -> Tensor:
     # A token is drawn if its cumulated weight is the first above the number: one of weight 0 never is.
     drawn = torch.searchsorted(upto, (uniform_R * upto[:, -1])[:, None], right=True)[:, 0]
     return drawn.clamp(max=logits_RV.shape[-1] - 1)
+
+
+def kl_from_uniform(logits_RV: Tensor) -> Tensor:
+    """KL(uniform || softmax(logits)) of each row, in nats: what self-certainty is the mean of over an answer's tokens.
+
+    It is -log V - mean_j log p_j = logsumexp(logits) - mean(logits) - log V (arXiv 2502.18581).
+
+    Args:
+        logits_RV: Scores of R rows over V tokens.
+
+    Returns:
+        (R,), float64, 0 or more.
+    """
+    wide_RV = logits_RV.double()
+    return wide_RV.logsumexp(-1) - wide_RV.mean(-1) - math.log(wide_RV.shape[-1])
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from typing import IO, Any
 
 from tao.compute import ModelShape
 from tao.errors import InputError
-from tao.sampling.protocol import Chunk, ChunkPlan, Completion, Request, Settings, plan_chunks
+from tao.sampling.protocol import Chunk, ChunkPlan, Completion, Request, Settings, plan_chunks, refuse_certainty
 from tao.stage import digest, folder_digest
 
 PYTHON_VARIABLE = "TAO_VLLM_PYTHON"
@@ -78,8 +78,9 @@ class VllmSampler:
         """Cut requests into fixed chunks; see `tao.sampling.protocol.plan_chunks`.
 
         Raises:
-            InputError: A prompt is too long, or a key occurs twice.
+            InputError: A prompt is too long, a key occurs twice, or the settings ask for self-certainty.
         """
+        refuse_certainty(settings, "vllm")
         identity = {"sampler": self.name, "weights": self.weights_hash, "engine": digest(self._engine)}
         return plan_chunks(requests, [len(ids) for ids in self._encode(requests)], settings, seed, identity)
 

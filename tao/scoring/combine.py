@@ -16,6 +16,7 @@ from typing import Any, Literal, get_args
 from tao.errors import InputError
 from tao.meaning import Outcome, Reading
 from tao.prompts import Sample
+from tao.sampling.samples import MeasuredSample
 from tao.scoring.consensus import Consensus, consensus, view_weights
 from tao.scoring.gate import is_vote
 
@@ -23,10 +24,10 @@ VERSION = "3"
 """Part of every scored round's inputs; raise it when gate, vote or reward change for the same settings."""
 
 
-Source = Literal["consensus", "execution", "format", "random"]
+Source = Literal["consensus", "execution", "format", "random", "self_certainty"]
 """Where rewards come from. ``consensus`` is the method; the others are what it is held against: every answer that
-works is as good as another (``execution``), every answer in deployment form is (``format``), or chance decides
-(``random``)."""
+works is as good as another (``execution``), every answer in deployment form is (``format``), chance decides
+(``random``), or how sure the model was (``self_certainty``, arXiv 2505.19590; see `_certainties`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +119,24 @@ def _control(sample: Sample, reading: Reading, source: Source) -> float | None:
     return float(works)
 
 
+def _certainties(samples: Sequence[Sample]) -> list[float | None]:
+    """How sure the model was of each sample, from 0 for the group's least to 1 for its most.
+
+    The gate has no say, as in INTUITOR (arXiv 2505.19590). Its advantages are standardised within the group, which
+    undoes any scale: ``objective: grpo``, ``scale_rewards: group`` and ``confidence: false`` give exactly those.
+    ``rft`` imitates the surest sample (best-of-n by self-certainty, arXiv 2502.18581).
+    """
+    measured = [sample for sample in samples if isinstance(sample, MeasuredSample)]
+    if len(measured) != len(samples):
+        raise InputError(
+            "the samples do not say how sure the model was",
+            f"prompt {samples[0].prompt_id}",
+            "explore with a recipe that says `source: self_certainty`, and `sampler: transformers`",
+        )
+    low, high = min(s.certainty for s in measured), max(s.certainty for s in measured)
+    return [(s.certainty - low) / (high - low) if high > low else 1.0 for s in measured]
+
+
 def trusted(vote: Consensus | None, rewards: Rewards, samples: int) -> bool:
     """Whether the vote of a prompt with so many samples is strong enough to train on."""
     return (
@@ -144,12 +163,17 @@ def combine(
 
     Returns:
         One score a sample, in order.
+
+    Raises:
+        InputError: The source is ``self_certainty`` and the samples do not carry theirs.
     """
     if len(samples) != len(readings):
         raise ValueError(f"{len(samples)} samples but {len(readings)} readings")
     weights = view_weights([s.strategy for s in samples]) if rewards.by_view else None
     vote = consensus(readings, weights)
-    if rewards.source == "consensus":
+    if rewards.source == "self_certainty":
+        earned = _certainties(samples)
+    elif rewards.source == "consensus":
         earned = [_reward(reading, vote, rewards) for reading in readings]
     else:
         earned = [_control(s, reading, rewards.source) for s, reading in zip(samples, readings, strict=True)]

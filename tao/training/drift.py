@@ -17,6 +17,7 @@ from tao.scoring.score import ScoredRound
 from tao.training.engine import load
 from tao.training.packing import Row, build_rows, collator, columns, padded_work, row_work
 from tao.training.settings import Optim, Work, bucket
+from tao.training.tokens import stop_ids
 
 KL_BASE = "kl_base"
 """Why a stage stopped at its cap; also the name of the figure."""
@@ -92,6 +93,30 @@ def mean_kl(model: Any, base: Any, rows: Sequence[Row], micro_rows: int, *, pad:
     finally:
         model.train(training)
     return total / max(1.0, weight)
+
+
+def kl_between(policy: Path, base: Path, scored: ScoredRound, optim: Optim, prompts: int = 32) -> float:
+    """Mean KL(policy || base) per answer token over samples, in nats; for looking at a finished checkpoint.
+
+    Args:
+        policy: Checkpoint folder.
+        base: Checkpoint folder of the model it started from; the same tokenizer.
+        scored: Samples, usually the policy's own.
+        optim: Its row limits and precision are used.
+        prompts: Prompts, evenly spaced, whose samples are measured on.
+
+    Raises:
+        InputError: A folder holds no usable model, or no sample holds an answer.
+    """
+    mine, tokenizer = load(policy)
+    theirs, _ = load(base)
+    stop = stop_ids(tokenizer, mine.generation_config)
+    rows = probe_rows(scored, prompts, tokenizer, stop, optim.max_row_tok)
+    if not rows:
+        raise InputError("no answer to measure the drift on", str(policy))
+    micro_rows = optim.micro_rows(bucket(max(row.length for row in rows)))
+    pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
+    return mean_kl(mine.eval(), theirs.eval(), rows, micro_rows, pad=pad, precision=optim.precision)
 
 
 def _distributions(model: Any, batch: Any) -> Any:
