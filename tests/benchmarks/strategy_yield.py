@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from tao.recipe import make_recipe
@@ -55,7 +56,9 @@ def measure(
     finally:
         sampler.close()
         interpreter.close()
-    groups = read_groups(task, read_samples(path))
+    # The verifier judges what deployment would say: an answer cut out of its plan, not the plan.
+    samples = {i: [replace(s, text=s.answer or "") for s in group] for i, group in read_samples(path).items()}
+    groups = read_groups(task, samples)
     home = {item.prompt.id: item.cluster for item in items}
     found, alone = yields(groups, judge(task, groups), [home[group.prompt.id] for group in groups], k)
     return found, alone, len(groups)
