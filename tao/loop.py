@@ -4,7 +4,7 @@ What `tune` is given is all it can know: prompts (a type without a field for lab
 what the prompts point at, and a recipe. On disk, under ``out``::
 
     recipe.json                 what was asked for
-    round-0/samples.jsonl       stage 1 (see `tao.sampling.explore`)
+    round-0/samples.jsonl       stage 1 (see `tao.sampling.passes`)
     round-0/scores.jsonl        stage 2 (see `tao.scoring.score`)
     round-0/checkpoint/         stage 3, float32; what round 1 samples from
     round-0/round.json          the round is complete: its hash, statistics, alarms, training figures
@@ -31,14 +31,13 @@ from typing import Any
 
 from tao import __version__
 from tao.compute import Ledger, ModelShape
-from tao.endpoint import MANNER
 from tao.meaning import Interpreter
 from tao.mixture import part_stats, raised
 from tao.prompts import Prompt, pool_digest
 from tao.recipe import Recipe
 from tao.rounds import LAST_ROUND, Round, TuneResult, claim, read_round, write_result, write_round
-from tao.sampling.explore import explore
-from tao.sampling.samplers import SamplerFactory, sampler_factory
+from tao.sampling.passes import explore_round
+from tao.sampling.samplers import SamplerFactory, reworder_factory, sampler_factory
 from tao.scoring import combine as scoring
 from tao.scoring.evidence import round_evidence
 from tao.scoring.score import ScoredRound, charge_signals, handles_digest, score
@@ -90,17 +89,12 @@ def tune(
     signals = [*load_signals(recipe.signals), *further]
     if recipe.lora:
         lora.require()
-    # More rounds of the same run are no other run: they go on where it ended.
-    asked = recipe.model_dump(
-        mode="json",
-        exclude={"rounds": True, "endpoint": set(MANNER), "signals": {"__all__": {"endpoint": set(MANNER)}}},
-    )
     made_from = {
         "model": folder_digest(model),
         "pool": pool_digest(prompts),
         "handles": handles_digest(prompts),
         "interpreter": f"{interpreter.name}@{interpreter.version}",
-        "recipe": asked,
+        "recipe": recipe.record(),
         "seed": seed,
         "code": f"{__version__}/scoring@{scoring.VERSION}/training@{training.VERSION}",
     }
@@ -191,7 +185,7 @@ def _round(run: _Run, number: int, current: Path, past: Sequence[Round]) -> Roun
         stats, parts = scored.stats(), part_stats(scored, run.interpreter)
         found = raised(past, stats, parts) if run.recipe.watch else ()
         thin = round_evidence(scored, run.recipe.thin_evidence, run.recipe.source, run.signals)
-        finished = Round(number, None, stats, found, {}, parts, thin), None
+        finished = Round(number, None, stats, found, {}, scored.diversity(), parts, thin), None
         if not found and not finished[0].refused and _has_signal(scored, run.recipe):
             report = _train(run, number, current, scored, folder)
             trained = replace(finished[0], checkpoint=report.checkpoint, training=figures(report))
@@ -211,16 +205,18 @@ def _explore_and_score(run: _Run, number: int, current: Path, folder: Path) -> S
     with _timed(run, "explore", number):
         sampler = run.sampler(current)
         try:
-            samples = explore(
+            samples = explore_round(
                 prompts,
                 sampler,
-                recipe.counts(),
+                recipe.exploring(),
                 settings,
+                run.interpreter,
                 seed=run.seed,
                 round=number,
                 out=folder / "samples.jsonl",
                 ledger=run.ledger,
                 progress=run.progress,
+                reworder=reworder_factory(recipe.reworder),
             )
         finally:
             sampler.close()

@@ -19,10 +19,14 @@ from pydantic import (
     model_validator,
 )
 
-from tao.endpoint import EndpointSpec
+from tao.endpoint import MANNER, EndpointSpec
 from tao.errors import InputError
 from tao.rounds import WATCHED
+from tao.sampling.adaptive import Adaptive, apportion
+from tao.sampling.passes import FROM_SUPPLIES, Exploring
 from tao.sampling.protocol import Settings
+from tao.sampling.strategies import at_temperature, parse
+from tao.sampling.wording import WordingName
 from tao.scoring.combine import Rewards, Source
 from tao.scoring.evidence import Rule
 from tao.scoring.signals import SignalSpec
@@ -36,8 +40,20 @@ from tao.training.offline import Objective
 from tao.training.regression import Regression
 from tao.training.settings import Optim
 
-LOOP_STRATEGIES = ("direct", "plan", "reorder")
-"""Strategies that need nothing but the prompt. The others need exemplars or failures from a caller."""
+
+class AdaptiveFields(BaseModel):
+    """``adaptive: {held: 0.5}``; see `tao.sampling.adaptive.Adaptive`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    held: float = 0.5
+    """Share of the samples that a first pass leaves out, to be spent where its answers disagree."""
+    floor: float = 0.0
+    """Uncertainty (0: all agree, or nothing works; 1: no two alike) at or below which a prompt gets no more."""
+    ceiling: float = 1.0
+    """Uncertainty above which it gets no more either."""
+    most: float = 1.0
+    """Most that a prompt may get on top, as a multiple of `samples`."""
 
 
 class LoraFields(BaseModel):
@@ -55,7 +71,7 @@ class LoraFields(BaseModel):
 
 LATER = frozenset(
     "sampler vllm endpoint source signals scale_rewards margin pairs by_length imitate lora "
-    "kl_base_cap kl_base_steps watch_last thin_evidence".split()
+    "kl_base_cap kl_base_steps watch_last thin_evidence wording ladder adaptive reworder".split()
 )
 """Fields that came after the first published runs: named in a record only where they are not the default."""
 
@@ -73,8 +89,21 @@ class Recipe(BaseModel):
     """Prompts a round explores, walking through the pool round after round; None: all of them every round. Few prompts
     and many rounds keep the samples close to the model they train (semi-online, arXiv 2506.21495)."""
     mix: Mapping[str, float] = {"direct": 1.0}
-    """Share of the samples by strategy (any positive numbers), e.g. ``{direct: 2, reorder: 1}``."""
+    """Share of the samples by strategy (any positive numbers), e.g. ``{direct: 2, reorder: 1}``: direct, plan,
+    chain_of_thought, reorder, reword, and in a second pass few_shot and repair, which live on the first pass's answers.
+    ``plan@0.7`` samples at a temperature of its own."""
     temperature: float = Field(default=1.0, gt=0)
+    ladder: tuple[float, ...] = ()
+    """Temperatures that the samples of every strategy are spread over, instead of `temperature`, e.g. [0.7, 1.0, 1.3].
+    Each reads the prompt anew and counts as a view of its own."""
+    wording: WordingName = "terse"
+    """What strategies say to the model: ``terse`` is what the small reference model was pretrained on; for a general
+    chat model write ``sql``, ``document`` or ``plain`` (any other answer)."""
+    adaptive: AdaptiveFields | None = None
+    """Hold a part of the samples back and spend it on prompts whose first answers disagree; never more in all than
+    `samples` times the prompts."""
+    reworder: EndpointSpec | None = None
+    """The server that rewords questions for the strategy `reword`; the model itself if None."""
     max_prompt_tok: int = Field(default=512, gt=0)
     """Longest prompt in tokens, in every view; a longer one is an error."""
     max_new_tok: int = Field(default=96, gt=0)
@@ -166,13 +195,10 @@ class Recipe(BaseModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> Recipe:
-        unknown = [name for name in self.mix if name not in LOOP_STRATEGIES]
-        if unknown:
-            raise ValueError(f"mix: {unknown[0]!r} is none of {', '.join(LOOP_STRATEGIES)}")
-        if not self.mix or any(share <= 0 for share in self.mix.values()):
-            raise ValueError("mix: needs at least one strategy, and positive shares")
-        if len(self.mix) > self.samples:
-            raise ValueError(f"mix: {len(self.mix)} strategies need at least as many samples")
+        try:
+            self._check_exploring()
+        except InputError as error:
+            raise ValueError(f"{error.where}: {error.what}; {error.fix}".removesuffix("; ")) from None
         if self.restart and self.objective != "rft":
             raise ValueError("restart: goes with the objective rft; the others step from the model that sampled")
         if self.objective == "grpo" and self.scale_rewards == "group" and self.confidence:
@@ -201,6 +227,28 @@ class Recipe(BaseModel):
         self.rewards()
         return self
 
+    def _check_exploring(self) -> None:
+        named = {key: parse(key) for key in self.mix}
+        if not self.mix or any(share <= 0 for share in self.mix.values()):
+            raise ValueError("mix: needs at least one strategy, and positive shares")
+        if not any(strategy.name not in FROM_SUPPLIES for strategy, _ in named.values()):
+            raise ValueError(f"mix: {', '.join(self.mix)} do not apply to every prompt: add direct")
+        if self.ladder:
+            own = [key for key, (_, temperature) in named.items() if temperature is not None]
+            if own:
+                raise ValueError(f"ladder: {own[0]!r} in the mix has a temperature of its own")
+            if len({f"{rung:g}" for rung in self.ladder}) < len(self.ladder) or min(self.ladder) <= 0:
+                raise ValueError("ladder: needs different positive temperatures")
+        views = len(self.mix) * max(1, len(self.ladder))
+        if views > self.samples:
+            rungs = f" at {len(self.ladder)} temperatures" if self.ladder else ""
+            raise ValueError(f"mix: {len(self.mix)} strategies{rungs} need at least as many samples")
+        if self.reworder is not None and not any(strategy.name == "reword" for strategy, _ in named.values()):
+            raise ValueError("reworder: goes with the strategy reword in the mix")
+        exploring = self.exploring()
+        if exploring.adaptive is not None and sum(exploring.first().values()) >= self.samples:
+            raise ValueError(f"adaptive: of {self.samples} samples the first pass takes all; hold more, or sample more")
+
     @model_serializer(mode="wrap")
     def _as_written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leaves later fields out where they are the default: records of runs from before them stay valid."""
@@ -212,19 +260,30 @@ class Recipe(BaseModel):
             if name not in LATER or getattr(self, name) != known[name].get_default(call_default_factory=True)
         }
 
+    def record(self) -> dict[str, Any]:
+        """What makes a run this run. More rounds of it are no other run: they go on where it ended."""
+        manner = set(MANNER)
+        judges = {"__all__": {"endpoint": manner}}
+        left_out: Any = {"rounds": True, "endpoint": manner, "reworder": manner, "signals": judges}
+        return self.model_dump(mode="json", exclude=left_out)
+
+    def shares(self) -> dict[str, float]:
+        """Shares of the samples by strategy and rung of the ladder."""
+        if not self.ladder:
+            return dict(self.mix)
+        return {at_temperature(key, rung): share for key, share in self.mix.items() for rung in self.ladder}
+
     def counts(self) -> dict[str, int]:
         """Samples per prompt by strategy: the mix's shares of `samples`, every strategy at least 1.
 
         Largest remainders; ties go to the strategy named first.
         """
-        total = sum(self.mix.values())
-        exact = {name: self.samples * share / total for name, share in self.mix.items()}
-        counts = {name: max(1, int(value)) for name, value in exact.items()}
-        while sum(counts.values()) < self.samples:
-            counts[max(exact, key=lambda name: exact[name] - counts[name])] += 1
-        while sum(counts.values()) > self.samples:
-            counts[max((n for n in counts if counts[n] > 1), key=lambda name: counts[name] - exact[name])] -= 1
-        return counts
+        return apportion(self.samples, self.shares(), 1)
+
+    def exploring(self) -> Exploring:
+        """How a round is explored."""
+        adaptive = Adaptive(**self.adaptive.model_dump()) if self.adaptive else None
+        return Exploring(self.shares(), self.samples, self.wording, adaptive, self.mentions)
 
     def prompts_of(self, number: int, pool: int) -> list[int]:
         """Positions in the pool that a round explores; a walk that reaches the end goes on at the start.
@@ -308,7 +367,12 @@ def make_recipe(fields: Mapping[str, Any], where: str = "recipe") -> Recipe:
         for fault in error.errors():
             name = ".".join(str(part) for part in fault["loc"])
             if fault["type"] == "extra_forbidden":
-                inner = {"endpoint": EndpointSpec.model_fields, "lora": LoraFields.model_fields}
+                inner = {
+                    "endpoint": EndpointSpec.model_fields,
+                    "reworder": EndpointSpec.model_fields,
+                    "lora": LoraFields.model_fields,
+                    "adaptive": AdaptiveFields.model_fields,
+                }
                 head = name.partition(".")[0] if "." in name else ""
                 known = [f"{head}.{field}" for field in inner.get(head, {})] or list(Recipe.model_fields)
                 faults.append(f"unknown field {name!r}{_close(name, known)}")

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tao.compute import Ledger, ModelShape, forward_flop, plan_tao
+from tao.compute import Ledger, ModelShape, forward_flop
 from tao.prompts import Prompt
 from tao.recipe import Recipe
 from tao.rounds import WATCH_ROUND, Round, TuneResult, read_round
+from tao.sampling.forecast import CHAR_PER_TOK, forecast
 from tao.scoring.stats import RoundStats
 
 if TYPE_CHECKING:
@@ -24,8 +25,6 @@ STOPPED = {
     "no_signal": "nothing left to train on: every prompt abstains or agrees",
     "thin_evidence": "too little label-free evidence to train on (`thin_evidence: warn` in the recipe trains anyway)",
 }
-CHAR_PER_TOK = 3.0
-"""Rough characters a token, for plans only: nothing is tokenised before a run is asked for."""
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -82,6 +81,36 @@ def render_rounds(rounds: Sequence[Round]) -> str:
     return "\n".join([table(*round_rows(rounds)), *lines])
 
 
+def render_strategies(rounds: Sequence[Round]) -> str:
+    """How the first and the last round's samples differ, by strategy: which one pays, without labels.
+
+    ``won`` is the share of a strategy's votes that carry the winning meaning, ``of-wins`` its share of all winning
+    votes, ``wins/1k-tok`` winning votes per 1,000 generated tokens, ``alone`` answers that no other strategy gave.
+    """
+    known = [done for done in rounds if done.diversity is not None]
+    header = "round strategy samples form works answers meanings alone won of-wins tokens wins/1k-tok".split()
+    rows = []
+    for done in [*known[:1], *known[1:][-1:]]:
+        assert done.diversity is not None
+        for name, one in done.diversity.strategies.items():
+            rows.append(
+                (
+                    f"{done.number} {name}",
+                    f"{one.samples:,}",
+                    f"{one.kept_form:.0%}",
+                    f"{one.votes:.0%}",
+                    f"{one.answers:.2f}",
+                    f"{one.meanings:.2f}",
+                    f"{one.alone:.0%}",
+                    f"{one.won:.0%}",
+                    f"{one.won_share:.0%}",
+                    f"{one.completion_tok:.0f}",
+                    f"{one.won_per_1k:.1f}",
+                )
+            )
+    return table([f"{header[0]} {header[1]}", *header[2:]], rows) if rows else ""
+
+
 def ledger_rows(ledger: Ledger) -> tuple[list[str], list[tuple[str, ...]]]:
     """Header and rows of a ledger, tuning's sum last."""
     rows: list[tuple[str, ...]] = [
@@ -115,6 +144,7 @@ def render_run(run: Path) -> str:
     if rounds:
         last = read_round(run / "watch" / f"round-{len(rounds)}")
         parts.append(render_rounds([*rounds, *(last[:1] if last else [])]))
+        parts += filter(None, [render_strategies(rounds)])
     parts.append(render_ledger(Ledger(run / "ledger.jsonl")))
     path = run / "result.json"
     if path.exists():
@@ -190,15 +220,9 @@ def render_plan(model: Path, prompts: Sequence[Prompt], recipe: Recipe, budget_f
     prompt_tok = min(chars / CHAR_PER_TOK, recipe.max_prompt_tok)
     answer_tok = recipe.max_new_tok / 2
     each = min(len(prompts), recipe.prompts_per_round or len(prompts))
-    explore = plan_tao(
-        shape,
-        prompts=each,
-        prompt_tok=prompt_tok,
-        completion_tok=answer_tok,
-        samples=recipe.samples,
-        rounds=recipe.rounds,
-        views=len(recipe.mix),
-    ).explore
+    own = recipe.reworder is None
+    one = forecast(shape, recipe.exploring(), prompt_tok, answer_tok, rewords=own)
+    explore = recipe.rounds * each * one.model_flop
     explore += round(explore / recipe.rounds * recipe.watch_share(len(prompts)))
     if recipe.sampler == "endpoint":
         explore = 0  # the server's compute is not known
@@ -215,11 +239,16 @@ def render_plan(model: Path, prompts: Sequence[Prompt], recipe: Recipe, budget_f
         f"about {explore + train:.2g} model FLOP: explore {explore:.2g}, train at most {train:.2g}",
         f"(guessed: {prompt_tok:.0f} tokens a prompt, {answer_tok:.0f} an answer; equal answers are trained on once)",
     ]
+    if recipe.adaptive:
+        held = recipe.samples - sum(recipe.exploring().first().values())
+        lines.append(f"adaptive: {held} of the {recipe.samples} go where the first answers disagree, or unspent")
     if recipe.endpoint:
-        asked, samples = each * recipe.rounds, each * recipe.rounds * recipe.samples
-        usd = recipe.endpoint.usd(round(asked * len(recipe.mix) * prompt_tok), round(samples * answer_tok))
+        asked = each * recipe.rounds
+        usd = recipe.endpoint.usd(asked * one.prompt_tok, asked * one.completion_tok)
         price = "at a price that was not given" if usd is None else f"for about ${usd:.2f}"
         lines.append(f"explored by {recipe.endpoint.model} at {recipe.endpoint.url}, {price}; its FLOPs are not known")
+    if recipe.reworder:
+        lines.append(f"questions reworded by {recipe.reworder.model} at {recipe.reworder.url}, priced in the ledger")
     if budget_flop is not None:
         lines.append(f"budget {budget_flop:.2g} model FLOP: the first round always runs, no later one begins beyond it")
     return "\n".join(lines)

@@ -10,6 +10,7 @@ from typing import Any
 
 from tao.compute import Entry
 from tao.errors import InputError
+from tao.sampling.diversity import DiversityReport, StrategyReport
 from tao.scoring.alarms import Alarm
 from tao.scoring.evidence import Finding
 from tao.scoring.stats import RoundStats
@@ -33,6 +34,8 @@ class Round:
         stats: Label-free figures of its samples, which come from the model of the round before.
         alarms: What speaks against the model that sampled.
         training: Named figures of the optimisation.
+        diversity: How different its samples are, by strategy; None in records from before there was such a report,
+            and for the watch of a last model.
         parts: `stats` by part, where the pool is a mixture (`tao.mixture`).
         evidence: Where the round's evidence was thin (`tao.scoring.evidence`); written only where it was.
     """
@@ -42,6 +45,7 @@ class Round:
     stats: RoundStats
     alarms: tuple[Alarm, ...]
     training: Mapping[str, float]
+    diversity: DiversityReport | None = None
     parts: Mapping[str, RoundStats] = field(default_factory=dict)
     evidence: tuple[Finding, ...] = ()
 
@@ -110,6 +114,7 @@ def write_round(folder: Path, made_from: str, done: Round, entry: Entry | None) 
         "entry": asdict(entry) if entry else None,
         **({"parts": {part: asdict(stats) for part, stats in done.parts.items()}} if done.parts else {}),
         **({"evidence": [asdict(finding) for finding in done.evidence]} if done.evidence else {}),
+        **({"diversity": asdict(done.diversity)} if done.diversity else {}),
     }
     write_atomic(folder / "round.json", json.dumps(body, sort_keys=True, ensure_ascii=False, indent=1) + "\n")
 
@@ -136,9 +141,16 @@ def read_round(folder: Path, made_from: str | None = None) -> tuple[Round, Entry
     number = int(folder.name.removeprefix("round-"))
     found = tuple(Alarm(**alarm) for alarm in body["alarms"])
     entry = Entry(**body["entry"]) if body["entry"] else None
+    diversity = _diversity(body["diversity"]) if "diversity" in body else None
     parts = {part: RoundStats(**stats) for part, stats in body.get("parts", {}).items()}
     thin = tuple(Finding(**finding) for finding in body.get("evidence", ()))
-    return Round(number, checkpoint, RoundStats(**body["stats"]), found, body["training"], parts, thin), entry
+    stats = RoundStats(**body["stats"])
+    return Round(number, checkpoint, stats, found, body["training"], diversity, parts, thin), entry
+
+
+def _diversity(body: Mapping[str, Any]) -> DiversityReport:
+    by_name = {name: StrategyReport(**figures) for name, figures in body["strategies"].items()}
+    return DiversityReport(**{**body, "strategies": by_name})
 
 
 def write_result(out: Path, result: TuneResult) -> None:

@@ -17,8 +17,8 @@ from tao.mixture import part_stats, raised
 from tao.prompts import Prompt
 from tao.recipe import Recipe
 from tao.rounds import LAST_ROUND, WATCHED, Round, read_round, write_round
-from tao.sampling.explore import explore
-from tao.sampling.samplers import SamplerFactory
+from tao.sampling.passes import explore_round
+from tao.sampling.samplers import SamplerFactory, reworder_factory
 from tao.scoring.score import ScoredRound, charge_signals, score
 from tao.scoring.signals import Weighed, load_signals
 
@@ -71,16 +71,18 @@ def observe(
     signals = load_signals(recipe.signals) if signals is None else signals
     answering = sampler(model)
     try:
-        samples = explore(
+        samples = explore_round(
             prompts,
             answering,
-            recipe.counts(),
+            recipe.exploring(),
             settings,
+            interpreter,
             seed=seed,
             round=number,
             out=out / "samples.jsonl",
             ledger=ledger,
             progress=progress,
+            reworder=reworder_factory(recipe.reworder),
         )
     finally:
         answering.close()
@@ -147,6 +149,6 @@ def watch_last(
     yardstick = first.only(prompts)
     past = [replace(rounds[0], stats=yardstick.stats(), parts=part_stats(yardstick, interpreter)), *rounds[1:]]
     stats, parts = scored.stats(), part_stats(scored, interpreter)
-    last = Round(number, None, stats, raised(past, stats, parts), {}, parts)
+    last = Round(number, None, stats, raised(past, stats, parts), {}, parts=parts)
     write_round(folder, made_from, last, None)
     return last

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tao.compute import ModelShape, forward_flop, generation_flop, plan_sft, plan_tao
+from tao.compute import ModelShape, forward_flop, generation_flop, plan_sft
 from tao.errors import InputError
 from tao.report import explored_prompts
+from tao.sampling.forecast import forecast
 from tao_bench.joint import common_limits, mixture_sizes
 from tao_bench.plan import Prepared, Run
 from tao_bench.registry import Task, cache_root
@@ -195,15 +196,8 @@ class Estimator:
         """Tuning FLOPs of a label-free cell: training puts a prompt's answers behind one copy of the prompt."""
         recipe = options.made(limits)
         each = min(prompts, recipe.prompts_per_round or prompts)
-        explore = plan_tao(
-            self.shape,
-            prompts=each,
-            prompt_tok=prompt_tok,
-            completion_tok=answer_tok,
-            samples=options.samples,
-            rounds=options.rounds,
-            views=len(recipe.mix),
-        ).explore
+        one = forecast(self.shape, recipe.exploring(), prompt_tok, answer_tok, rewords=recipe.reworder is None)
+        explore = options.rounds * each * one.model_flop
         behind = 1 if recipe.objective == "rft" else options.samples
         row_tok = round(prompt_tok + behind * answer_tok * TRAINED_SHARE)
         passes = 3 * recipe.epochs + (0 if recipe.objective == "rft" else 1)

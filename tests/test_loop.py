@@ -18,7 +18,7 @@ from tao.meaning import Outcome, Reading
 from tao.prompts import Message, Prompt
 from tao.recipe import Recipe, make_recipe, read_recipe
 from tao.report import render_run
-from tao.rounds import LAST_ROUND
+from tao.rounds import LAST_ROUND, read_round
 from tao.scoring.alarms import Alarm
 
 POOL = [Prompt(f"p{i}", (Message("user", f"say {chr(97 + i)}"),)) for i in range(12)]
@@ -33,7 +33,7 @@ class Toy:
     name, version = "toy", "1"
 
     def read(self, prompt: Prompt, answers: Sequence[str]) -> list[Reading]:
-        return [Reading(Outcome.OK, a) if a.isdigit() else Reading(Outcome.INVALID) for a in answers]
+        return [Reading(Outcome.OK, a) if a.isdigit() else Reading(Outcome.INVALID, detail="no digit") for a in answers]
 
     def close(self) -> None:
         pass
@@ -144,6 +144,28 @@ def test_killed_in_every_stage_it_ends_with_the_same_bytes(
     before = durable(out)
     assert run(base, out, sampler=_never).checkpoint == result.checkpoint
     assert durable(out) == before
+
+
+def test_two_passes_in_the_loop_end_with_the_same_bytes_however_often_killed(base: Path, tmp_path: Path) -> None:
+    fields = {"mix": {"direct": 2, "few_shot": 1, "repair": 1}, "adaptive": {"held": 0.5}, "max_prompt_tok": 64}
+    recipe = make_recipe({**RECIPE.model_dump(), **fields, "watch_last": True, "rounds": 1, "epochs": 1})
+    out = tmp_path / "whole"
+    result = run(base, out, recipe)
+    (done,) = result.rounds
+    assert done.diversity is not None and done.stats.samples <= 8 * len(POOL)
+    assert set(done.diversity.strategies) == {"direct", "few_shot", "repair"}
+    assert sum(one.samples for one in done.diversity.strategies.values()) == done.stats.samples
+    assert done.diversity.strategies["few_shot"].won_share > 0
+    assert read_round(out / "round-0") is not None and read_round(out / "round-0")[0] == done  # type: ignore[index]
+    notes = [e.note for e in Ledger(out / "ledger.jsonl").entries() if e.stage == "explore"]
+    assert notes == ["first.jsonl", "second.jsonl"] * 2
+    assert "0 few_shot" in render_run(out)
+    killed = tmp_path / "killed"
+    for stage, count in [("explore", 2), ("explore", 3), ("score", 3), ("train", 1), ("watch", 3)]:
+        with pytest.raises(KeyboardInterrupt):
+            run(base, killed, recipe, progress=Killer(stage, count))
+    run(base, killed, recipe)
+    assert durable(killed) == durable(out)
 
 
 def _never(folder: Path) -> object:
@@ -285,7 +307,17 @@ def test_rft_runs_through_the_same_loop(base: Path, tmp_path: Path) -> None:
         ({"round": 3}, "unknown field 'round' \\(did you mean 'rounds'\\?\\)"),
         ({"lora": {"rank": 3}}, "unknown field 'lora.rank' \\(did you mean 'lora.r'\\?\\)"),
         ({"samples": 1}, "samples"),
-        ({"mix": {"few_shot": 1}}, "'few_shot' is none of direct"),
+        ({"mix": {"few_shot": 1, "repair": 1}}, "few_shot, repair do not apply to every prompt: add direct"),
+        ({"mix": {"direct": 1, "reoder": 1}}, "mix: unknown strategy 'reoder' \\(did you mean 'reorder'\\?\\)"),
+        ({"mix": {"direct@hot": 1}}, "mix: direct@hot: 'hot' is no temperature"),
+        ({"mix": {"direct@2": 1}, "ladder": [1, 2]}, "'direct@2' in the mix has a temperature of its own"),
+        ({"ladder": [1, 1.0]}, "different positive temperatures"),
+        ({"ladder": [0.5, 1.0, 1.5], "samples": 2}, "1 strategies at 3 temperatures need at least as many"),
+        ({"adaptive": {"held": 1}}, "adaptive: held: a share between 0 and 1"),
+        ({"adaptive": {"hold": 0.5}}, "unknown field 'adaptive.hold' \\(did you mean 'adaptive.held'\\?\\)"),
+        ({"adaptive": {}, "samples": 2}, "of 2 samples the first pass takes all"),
+        ({"reworder": {"url": "http://x/v1", "model": "m"}}, "goes with the strategy reword"),
+        ({"wording": "terce"}, "did you mean 'terse'"),
         ({"mix": {}}, "at least one strategy"),
         ({"samples": 2, "mix": {"direct": 1, "plan": 1, "reorder": 1}}, "3 strategies"),
         ({"runs": 0.9}, "ordered"),

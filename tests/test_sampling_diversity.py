@@ -52,3 +52,21 @@ def test_report_by_meaning() -> None:
         diversity_report(groups, {"a": ["same"]})
     with pytest.raises(InputError, match="no samples"):
         diversity_report({})
+
+
+def test_what_a_strategy_won_and_what_it_cost() -> None:
+    groups = {
+        "a": [sample("direct", 0, "x"), sample("direct", 1, "y"), sample("repair", 2, "x"), sample("repair", 3, None)],
+        "b": [sample("direct", 0, "z"), sample("direct", 1, "z ")],
+    }
+    keys = {"a": ["1", "2", "1", None], "b": ["3", None]}
+    won = {"a": [True, False, True, False], "b": [True, False]}
+    report = diversity_report(groups, keys, won)
+    direct, repair = report.strategies["direct"], report.strategies["repair"]
+    assert (direct.prompts, direct.samples, repair.prompts, repair.samples) == (2, 4, 1, 2)
+    assert (direct.answers, direct.meanings, direct.votes) == (1.5, 1.5, 0.75)
+    assert (repair.answers, repair.meanings, repair.votes, repair.alone) == (1.0, 1.0, 0.5, 0.0)
+    assert (direct.won, direct.won_share) == (pytest.approx(2 / 3), pytest.approx(2 / 3))
+    assert (repair.won, repair.won_share) == (1.0, pytest.approx(1 / 3))
+    assert direct.won_per_1k == pytest.approx(1000 * 2 / (4 * 3))
+    assert diversity_report(groups, keys).strategies["direct"].won_share == 0

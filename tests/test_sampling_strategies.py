@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tao.errors import InputError
 from tao.prompts import Message, Prompt
+from tao.sampling.rewording import lost, question_in
 from tao.sampling.strategies import (
     REORDERED_VIEWS,
     STRATEGIES,
@@ -21,6 +22,7 @@ from tao.sampling.strategies import (
     check_mix,
     deployment_form,
 )
+from tao.sampling.wording import WORDINGS, WordingName
 from tao.stage import digest
 
 FORMS = [json.loads(x) for x in (Path(__file__).parent / "fixtures/sampling/deployment_forms.jsonl").open()]
@@ -93,16 +95,15 @@ def test_few_shot_shows_the_context_once() -> None:
     ]
 
 
-def test_few_shot_without_exemplars_or_question_is_refused() -> None:
-    with pytest.raises(InputError, match="q1: few_shot needs exemplars"):
-        build_views([prompt()], {"few_shot": 2}, seed=0)
+def test_few_shot_without_exemplars_asks_nothing_and_without_a_question_is_refused() -> None:
+    assert build_views([prompt()], {"few_shot": 2}, seed=0) == []
     plain = Prompt("q1", (Message("user", "hello"),))
     with pytest.raises(InputError, match="last line that begins with"):
         build_views([plain], {"few_shot": 2}, seed=0, supplies=Supplies(exemplars={"q1": [("a", "b")]}))
 
 
 def test_repair_shows_the_failure_and_skips_prompts_without_one() -> None:
-    supplies = Supplies(failures={"q2": ("SELECT x", "no column x")})
+    supplies = Supplies(failures={"q2": [("SELECT x", "no column x")]})
     views = build_views([prompt(), prompt(id="q2")], {"direct": 1, "repair": 2}, seed=0, supplies=supplies)
     assert [(v.prompt_id, v.strategy, v.first_index) for v in views] == [
         ("q1", "direct", 0),
@@ -140,8 +141,67 @@ def test_bad_mixes_are_refused(mix: dict[str, int], message: str) -> None:
 
 def test_views_are_pinned_to_their_version() -> None:
     """A changed view or extraction must raise VERSION, or old stages would be taken for new ones."""
-    supplies = Supplies(exemplars={"q1": [("a?", "b")]}, failures={"q1": ("x", "y")})
-    mix = dict.fromkeys(STRATEGIES, 3)
+    supplies = Supplies(exemplars={"q1": [("a?", "b")]}, failures={"q1": [("x", "y")]})
+    mix = dict.fromkeys(("direct", "plan", "reorder", "few_shot", "repair"), 3)
     views = [asdict(view) for view in build_views([prompt()], mix, seed=7, supplies=supplies)]
     forms = [deployment_form(case["strategy"], case["text"]) for case in FORMS]
     assert (VERSION, digest([views, forms])) == ("1", "62924fd9cb7494fb")
+
+
+CHAT_FORMS = [json.loads(x) for x in (Path(__file__).parent / "fixtures/sampling/chat_forms.jsonl").open()]
+
+
+@pytest.mark.parametrize("case", CHAT_FORMS, ids=[f"{case['strategy']}: {case['why']}" for case in CHAT_FORMS])
+def test_deployment_forms_of_chat_models(case: dict[str, str]) -> None:
+    assert deployment_form(case["strategy"], case["text"], WORDINGS["sql"]) == case["answer"]
+
+
+@pytest.mark.parametrize("name", WORDINGS)
+@pytest.mark.parametrize("strategy", ["plan", "chain_of_thought"])
+def test_every_wording_asks_behind_the_prompt_and_is_its_own_view(name: WordingName, strategy: str) -> None:
+    (view,) = build_views([prompt()], {strategy: 2}, seed=0, wording=WORDINGS[name])
+    said = view.request.messages[-1].content.removeprefix(prompt().messages[-1].content)
+    assert said in (WORDINGS[name].plan, WORDINGS[name].chain_of_thought) and said.startswith("\n")
+    assert (name, strategy) == ("terse", "plan") or "Answer:" in said
+    supplies = Supplies(failures={"q1": [("SELECT {x}", "no {x}")]})
+    (view,) = build_views([prompt()], {"repair": 1}, seed=0, supplies=supplies, wording=WORDINGS[name])
+    assert "no {x}" in view.request.messages[-1].content
+
+
+def test_repair_spreads_over_different_failures() -> None:
+    supplies = Supplies(failures={"q1": [("a", "no a"), ("b", "no b")]})
+    views = build_views([prompt()], {"repair": 5}, seed=0, supplies=supplies)
+    assert [(v.request.messages[-2].content, v.request.n, v.first_index) for v in views] == [("a", 3, 0), ("b", 2, 3)]
+    assert [v.request.n for v in build_views([prompt()], {"repair": 1}, seed=0, supplies=supplies)] == [1]
+
+
+def test_reword_replaces_the_question_and_nothing_else() -> None:
+    said = ("how many stalls are there?", "what is the number of stalls?")
+    supplies = Supplies(rewordings={"q1": [said]})
+    (view,) = build_views([prompt()], {"reword": 3}, seed=0, supplies=supplies)
+    assert view.request.messages[-1].content == prompt().messages[-1].content.replace(*said)
+    assert build_views([prompt(id="q2")], {"reword": 3}, seed=0, supplies=supplies) == []
+
+
+REWORDINGS = [json.loads(x) for x in (Path(__file__).parent / "fixtures/sampling/rewordings.jsonl").open()]
+
+
+@pytest.mark.parametrize("case", REWORDINGS, ids=[case["why"] for case in REWORDINGS])
+def test_a_rewording_that_loses_something_is_refused(case: dict[str, str]) -> None:
+    asked = Prompt("q", (Message("user", f"{case['context']}\nQuestion: {case['question']}"),), (case["context"],))
+    assert question_in(asked) == case["question"]
+    assert lost(asked, case["question"], case["rewording"]) == case["lost"]
+
+
+@pytest.mark.parametrize(
+    ("content", "question"),
+    [
+        ("how many?", "how many?"),
+        ("Table\n\nQuestion: how many?\nAnswer in SQL.", "how many?"),
+        ("stall\nhow many stalls?\nAnswer in SQL.", "how many stalls?"),
+        ("stall\nGive all.\nAnswer in SQL.", None),
+    ],
+)
+def test_the_question_is_told_from_the_rest(content: str, question: str | None) -> None:
+    context = ("stall",) if content.startswith("stall") else ()
+    assert question_in(Prompt("q", (Message("user", content),), context)) == question

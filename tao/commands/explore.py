@@ -8,8 +8,10 @@ from pathlib import Path
 from tao.commands.shared import (
     Verbs,
     add_verb,
+    answers_option,
     bars,
     build_recipe,
+    check_handles,
     log_options,
     needed,
     quiet_libraries,
@@ -22,7 +24,8 @@ ABOUT = """\
 Stage 1 alone: a model answers every prompt several times. What 'tao tune' does first in a round, to the same bytes.
 
 The samples go to FILE, one a line; 'tao score' reads them, and so may your own scorer. Stop it at any moment: the same
-command goes on where it was.
+command goes on where it was. Recipes with few_shot, repair or adaptive n explore in two passes and read the first one
+without labels: they need --answers.
 """
 EXAMPLE = """\
 example:
@@ -39,6 +42,7 @@ def add(verbs: Verbs) -> None:
     parser.add_argument("--prompts", type=Path, required=True, metavar="FILE", help="a pool, or a log")
     log_options(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the samples, .jsonl; resumed if begun")
+    answers_option(parser)
     recipe_options(parser)
     sampling_options(parser)
     parser.add_argument("--round", type=int, default=0, metavar="N", help="rounds draw apart (default 0, the first)")
@@ -50,6 +54,7 @@ def run(args: argparse.Namespace) -> int:
     from tao.checkpoint import check_checkpoint
     from tao.compute import Ledger
     from tao.errors import InputError
+    from tao.forms import PLAIN, make_plain
     from tao.report import render_ledger
 
     recipe = build_recipe(args.recipe, {"samples": args.samples, "sampler": args.sampler})
@@ -59,29 +64,36 @@ def run(args: argparse.Namespace) -> int:
     pool = read_pool(args.prompts, args.request_column, args.instructions)
     if recipe.sampler != "endpoint":
         check_checkpoint(args.model)
-    quiet_libraries()
-    from tao.sampling.explore import explore
-    from tao.sampling.protocol import Settings
-    from tao.sampling.samplers import sampler_factory
-
     prompts = [pool[at] for at in recipe.prompts_of(args.round, len(pool))]
+    if recipe.exploring().passes > 1:
+        why = "the recipe explores in two passes, and the first has to be read"
+        needed(args.answers, f"--answers {{{','.join(PLAIN)}}}", "explore", why)
+        check_handles(prompts, args.answers)
+    quiet_libraries()
+    from tao.sampling.passes import explore_round
+    from tao.sampling.samplers import reworder_factory, sampler_factory
+
     ledger = Ledger(args.out.with_suffix(".ledger.jsonl"))
+    interpreter = make_plain(args.answers or "text")  # a single pass is not read
     with bars() as progress:
         sampler = sampler_factory(recipe.sampler, recipe.vllm, recipe.endpoint)(args.model)
         try:
-            explore(
+            explore_round(
                 prompts,
                 sampler,
-                recipe.counts(),
-                Settings(recipe.max_prompt_tok, recipe.max_new_tok, recipe.temperature),
+                recipe.exploring(),
+                recipe.sampling(),
+                interpreter,
                 seed=args.seed,
                 round=args.round,
                 out=args.out,
                 ledger=ledger,
                 progress=progress,
+                reworder=reworder_factory(recipe.reworder),
             )
         finally:
             sampler.close()
+            interpreter.close()
     print(render_ledger(ledger))
     print(f"{len(prompts):,} prompts, {len(prompts) * recipe.samples:,} samples: {args.out}")
     return 0

@@ -17,18 +17,32 @@ class StrategyReport:
     """One strategy's samples; shares are between 0 and 1.
 
     Attributes:
+        prompts: Prompts that it explored.
         samples: How many.
         kept_form: Share whose answer in deployment form could be cut out.
         truncated: Share that hit the length limit.
         completion_tok: Mean tokens generated.
+        answers: Mean number of different answers, as texts, over the prompts it explored.
+        meanings: Mean number of different meanings, over the same prompts.
+        votes: Share of its samples that mean something.
         alone: Share of its answers that no other strategy gave for the same prompt.
+        won: Share of its votes that carry the winning meaning of a trusted vote.
+        won_share: Share of all winning votes that are its own.
+        won_per_1k: Winning votes per 1,000 tokens that it generated: which strategy pays.
     """
 
+    prompts: int
     samples: int
     kept_form: float
     truncated: float
     completion_tok: float
+    answers: float
+    meanings: float
+    votes: float
     alone: float
+    won: float
+    won_share: float
+    won_per_1k: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +65,9 @@ class DiversityReport:
 
 
 def diversity_report(
-    groups: Mapping[str, Sequence[Sample]], keys: Mapping[str, Sequence[str | None]] | None = None
+    groups: Mapping[str, Sequence[Sample]],
+    keys: Mapping[str, Sequence[str | None]] | None = None,
+    won: Mapping[str, Sequence[bool]] | None = None,
 ) -> DiversityReport:
     """Summarise samples.
 
@@ -59,6 +75,7 @@ def diversity_report(
         groups: Prompt id to samples (`tao.sampling.samples.read_samples`).
         keys: Prompt id to the meaning of each sample (None: no vote), aligned with `groups`; answers
             are compared as texts when left out.
+        won: Prompt id to whether each sample carries the winning meaning; nothing won when left out.
 
     Raises:
         InputError: No samples, or keys that do not line up.
@@ -72,12 +89,17 @@ def diversity_report(
     said = {prompt: [key for key in listed if key is not None] for prompt, listed in named.items()}
     counted = [listed for listed in said.values() if listed]
     strategies = sorted({sample.strategy for samples in groups.values() for sample in samples})
+    rows = [
+        _Row(prompt, sample, key, won is not None and won[prompt][at])
+        for prompt, samples in groups.items()
+        for at, (sample, key) in enumerate(zip(samples, named[prompt], strict=True))
+    ]
     return DiversityReport(
         prompts=len(groups),
         distinct=_mean([len(set(listed)) for listed in said.values()]),
         distinct_share=_mean([len(set(listed)) / len(listed) for listed in counted]),
         agreeing=_mean([max(map(listed.count, set(listed))) / len(listed) for listed in counted]),
-        strategies={name: _strategy(name, groups, named) for name in strategies},
+        strategies={name: _strategy(name, rows) for name in strategies},
     )
 
 
@@ -112,22 +134,36 @@ def _keys(samples: Sequence[Sample], keys: Sequence[str | None] | None, prompt: 
     return list(keys)
 
 
-def _strategy(
-    name: str, groups: Mapping[str, Sequence[Sample]], named: Mapping[str, Sequence[str | None]]
-) -> StrategyReport:
-    mine = [sample for samples in groups.values() for sample in samples if sample.strategy == name]
-    alone = answers = 0
-    for prompt, samples in groups.items():
-        others = {key for sample, key in zip(samples, named[prompt], strict=True) if sample.strategy != name}
-        said = [k for s, k in zip(samples, named[prompt], strict=True) if s.strategy == name and k is not None]
-        answers += len(said)
-        alone += sum(key not in others for key in said)
+@dataclass(frozen=True, slots=True)
+class _Row:
+    prompt: str
+    sample: Sample
+    key: str | None
+    won: bool
+
+
+def _strategy(name: str, rows: Sequence[_Row]) -> StrategyReport:
+    mine = [row for row in rows if row.sample.strategy == name]
+    others = {(row.prompt, row.key) for row in rows if row.sample.strategy != name}
+    prompts = len({row.prompt for row in mine})
+    votes = [row for row in mine if row.key is not None]
+    wins = sum(row.won for row in mine)
+    all_wins = sum(row.won for row in rows)
+    spent = sum(row.sample.completion_tok for row in mine)
+    texts = {(row.prompt, row.sample.answer.strip()) for row in mine if row.sample.answer is not None}
     return StrategyReport(
+        prompts=prompts,
         samples=len(mine),
-        kept_form=_mean([sample.answer is not None for sample in mine]),
-        truncated=_mean([sample.finish_reason == "length" for sample in mine]),
-        completion_tok=_mean([sample.completion_tok for sample in mine]),
-        alone=alone / answers if answers else 0.0,
+        kept_form=_mean([row.sample.answer is not None for row in mine]),
+        truncated=_mean([row.sample.finish_reason == "length" for row in mine]),
+        completion_tok=_mean([row.sample.completion_tok for row in mine]),
+        answers=len(texts) / prompts,
+        meanings=len({(row.prompt, row.key) for row in votes}) / prompts,
+        votes=len(votes) / len(mine),
+        alone=_mean([(row.prompt, row.key) not in others for row in votes]),
+        won=wins / len(votes) if votes else 0.0,
+        won_share=wins / all_wins if all_wins else 0.0,
+        won_per_1k=1000 * wins / spent if spent else 0.0,
     )
 
 

@@ -25,8 +25,9 @@ from tao import __version__
 from tao.compute import Entry, Ledger, StageName
 from tao.errors import InputError
 from tao.prompts import Prompt, pool_digest
-from tao.sampling.protocol import Chunk, ChunkPlan, KeepsResponses, Sampler, Settings
-from tao.sampling.strategies import VERSION, Supplies, View, build_views, check_mix, deployment_form
+from tao.sampling.protocol import Chunk, ChunkPlan, KeepsResponses, Request, Sampler, Settings
+from tao.sampling.strategies import VERSION, Supplies, View, build_views, check_mix, deployment_form, parse
+from tao.sampling.wording import WORDINGS, Wording, WordingName
 from tao.stage import Stage, digest, write_atomic
 
 Progress = Callable[[str, int, int], None]
@@ -47,6 +48,7 @@ def explore(
     supplies: Supplies | None = None,
     stage: StageName = "explore",
     note: str = "",
+    wording: WordingName = "terse",
 ) -> Path:
     """Sample every prompt in the mix's ways, resumably.
 
@@ -63,6 +65,7 @@ def explore(
         supplies: Exemplars and failures for the strategies that need them.
         stage: Where the ledger books it.
         note: The ledger's note; the file's name unless given.
+        wording: What strategies say to the model.
 
     Returns:
         `out`.
@@ -71,13 +74,68 @@ def explore(
         InputError: Bad mix, a prompt that is too long (before anything is generated), `out` was made
             from something else, or the disk is full (what is finished is kept).
     """
-    draw_seed = _draw_seed(seed, round, stage)
-    views = build_views(prompts, mix, draw_seed, supplies)
+    said = WORDINGS[wording]
+    views = build_views(prompts, mix, draw_seed(seed, round, stage), supplies, said)
+    asked = {"pool": pool_digest(prompts), "mix": check_mix(mix)}
+    return sample_views(
+        views,
+        sampler,
+        settings,
+        asked if wording == "terse" else {**asked, "wording": wording},
+        seed=seed,
+        round=round,
+        out=out,
+        ledger=ledger,
+        progress=progress,
+        stage=stage,
+        note=note,
+        wording=said,
+    )
+
+
+def sample_views(
+    views: Sequence[View],
+    sampler: Sampler,
+    settings: Settings,
+    asked: Mapping[str, Any],
+    *,
+    seed: int,
+    round: int,
+    out: Path,
+    ledger: Ledger | None = None,
+    progress: Progress | None = None,
+    stage: StageName = "explore",
+    note: str = "",
+    part: str = "",
+    wording: Wording = WORDINGS["terse"],
+) -> Path:
+    """Sample ready views, resumably; strategies with a temperature of their own at that one.
+
+    Args:
+        views: All requests; may be none.
+        sampler: As for `explore`.
+        settings: As for `explore`.
+        asked: What else the views were made from, for the record.
+        seed: As for `explore`.
+        round: As for `explore`.
+        out: As for `explore`.
+        ledger: As for `explore`.
+        progress: As for `explore`.
+        stage: As for `explore`.
+        note: As for `explore`.
+        part: Which pass of the round this is: passes draw independently.
+        wording: What the views say to the model.
+
+    Returns:
+        `out`.
+
+    Raises:
+        InputError: As `explore`.
+    """
     made_from = {
         "sampler": sampler.name,
         "weights": sampler.weights_hash,
-        "pool": pool_digest(prompts),
-        "mix": check_mix(mix),
+        **asked,
         "settings": settings.as_record(),
         "seed": seed,
         "round": round,
@@ -95,9 +153,10 @@ def explore(
             finished=Stage(out.with_suffix(".chunks.jsonl"), made_from),
             ledger=ledger,
             progress=progress or _silent,
+            wording=wording,
         )
         if not work.rows.done:
-            _run(work, sampler.chunks([view.request for view in views], settings, draw_seed))
+            _run(work, plan_views(views, sampler, settings, draw_seed(seed, round, stage, part)))
         if ledger:
             ledger.charge(_entry(work, note or out.name))
     return out
@@ -156,15 +215,32 @@ class _Work:
     finished: Stage
     ledger: Ledger | None
     progress: Progress
+    wording: Wording
 
 
 def _silent(stage: str, done: int, everything: int) -> None:
     """Tell nobody."""
 
 
-def _draw_seed(seed: int, round: int, stage: str) -> int:
-    """Rounds and stages draw independently even where weights and requests are equal."""
-    return int(digest([seed, round, stage]), 16)
+def draw_seed(seed: int, round: int, stage: str, part: str = "") -> int:
+    """Rounds, stages and passes draw independently even where weights and requests are equal."""
+    return int(digest([seed, round, stage, *([part] if part else [])]), 16)
+
+
+def plan_views(views: Sequence[View], sampler: Sampler, settings: Settings, seed: int) -> list[ChunkPlan]:
+    """The chunks of views: those of the settings' temperature first, then one temperature after another.
+
+    Raises:
+        InputError: A view is too long (`tao.sampling.protocol.TooLong`).
+    """
+    by_temperature: dict[float | None, list[Request]] = {}
+    for view in views:
+        by_temperature.setdefault(parse(view.strategy)[1], []).append(view.request)
+    plans: list[ChunkPlan] = []
+    for temperature in sorted(by_temperature, key=lambda own: own or 0.0):
+        own = settings if temperature is None else replace(settings, temperature=temperature)
+        plans += sampler.chunks(by_temperature[temperature], own, seed)
+    return plans
 
 
 def _run(work: _Work, plans: Sequence[ChunkPlan]) -> None:
@@ -193,7 +269,7 @@ def _run(work: _Work, plans: Sequence[ChunkPlan]) -> None:
         line = _chunk_line(chunk, work.sampler)
         if work.ledger:
             _charge_lost(work.ledger, line, attempts, work)
-        work.rows.append(_sample_rows(chunk, work.views))
+        work.rows.append(_sample_rows(chunk, work.views, work.wording))
         work.finished.append([line])
         count += len(chunk.completions)
         work.progress(work.stage, count, everything)
@@ -211,7 +287,7 @@ def _lost_attempts(inflight: Path) -> dict[str, int]:
     return {chunk_id: int(attempts)}
 
 
-def _sample_rows(chunk: Chunk, views: Mapping[str, View]) -> Iterator[dict[str, Any]]:
+def _sample_rows(chunk: Chunk, views: Mapping[str, View], wording: Wording) -> Iterator[dict[str, Any]]:
     for completion in chunk.completions:
         view = views[completion.key]
         yield {
@@ -219,7 +295,7 @@ def _sample_rows(chunk: Chunk, views: Mapping[str, View]) -> Iterator[dict[str, 
             "strategy": view.strategy,
             "index": view.first_index + completion.index,
             "text": completion.text,
-            "answer": deployment_form(view.strategy, completion.text),
+            "answer": deployment_form(view.strategy, completion.text, wording),
             "token_ids": list(completion.token_ids),
             "prompt_tok": completion.prompt_tok,
             "finish_reason": completion.finish_reason,

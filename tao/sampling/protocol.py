@@ -21,6 +21,16 @@ UNKNOWN_TOKEN = -1
 """Stands in `Completion.token_ids` for a token known by its count only: endpoints give text and numbers, no ids."""
 
 
+class TooLong(InputError):
+    """Prompts longer than the settings allow.
+
+    Attributes:
+        keys: Of all requests that are too long.
+    """
+
+    keys: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """n samples of one chat.
@@ -306,8 +316,10 @@ def _refuse_long(requests: Iterable[Request], prompt_tok: Iterable[int], setting
     if long:
         key, length = long[0]
         others = f" ({len(long) - 1} more are too long)" if len(long) > 1 else ""
-        raise InputError(
+        error = TooLong(
             f"the prompt has {length} tokens, {settings.max_prompt_tok} are allowed{others}",
             key,
             f"set max_prompt_tok to {max(t for _, t in long)} or more, or shorten the prompt",
         )
+        error.keys = tuple(key for key, _ in long)
+        raise error

@@ -60,3 +60,16 @@ def sampler_factory(name: str, engine: Mapping[str, Any], endpoint: EndpointSpec
         return EndpointSampler(endpoint)
 
     return served
+
+
+def reworder_factory(endpoint: EndpointSpec | None) -> Callable[[], Sampler] | None:
+    """A factory for the field `reworder` of a recipe; None where the model rewords for itself."""
+    if endpoint is None:
+        return None
+
+    def served() -> Sampler:
+        from tao.sampling.endpoint_sampler import EndpointSampler
+
+        return EndpointSampler(endpoint)
+
+    return served

@@ -12,6 +12,7 @@ from tao.compute import Entry, Ledger
 from tao.errors import InputError
 from tao.meaning import Interpreter, Outcome, Reading
 from tao.prompts import Prompt, Sample, pool_digest
+from tao.sampling.diversity import DiversityReport, diversity_report
 from tao.sampling.samples import read_samples
 from tao.scoring.combine import VERSION, Rewards, Score, combine
 from tao.scoring.gate import refusal
@@ -39,6 +40,12 @@ class ScoredRound:
     def stats(self) -> RoundStats:
         """Label-free summary."""
         return round_stats(self.samples, self.scores)
+
+    def diversity(self) -> DiversityReport:
+        """How different the samples are, and which strategy pays."""
+        keys = {i: [s.key if s.share > 0 else None for s in scores] for i, scores in self.scores.items()}
+        won = {i: [s.pseudo_label and s.share > 0 for s in scores] for i, scores in self.scores.items()}
+        return diversity_report(self.samples, keys, won)
 
 
 def handles_digest(prompts: Sequence[Prompt]) -> str:

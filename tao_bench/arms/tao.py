@@ -30,6 +30,8 @@ OWN_WEIGHT = 0.5
 """Of ``signals: task``, all of them together, where the vote has 1. Below 0.7 they order the answers that lost and
 temper the winner, but cannot lift a loser above the winner of a vote that is trusted (`tao.scoring.combine`: a loser
 earns at most 0.3 against 1). Tuning cannot know how good a signal is, so it may not overrule a clear vote."""
+WORDED_VIEW_TOK = 128
+"""The same where the request is in plain words."""
 STAGE_WEIGHTS = {"explore": (0.0, 0.6), "score": (0.6, 0.7), "train": (0.7, 1.0), "watch": (1.0, 1.0)}
 """Usual parts of a round's seconds, for the time left."""
 
@@ -93,7 +95,7 @@ class TaoOptions(ArmOptions):
             InputError: A field is unknown or out of range.
         """
         fields = {
-            "max_prompt_tok": limits.max_prompt_tok + LONGER_VIEW_TOK,
+            "max_prompt_tok": limits.max_prompt_tok + self._room(limits),
             "max_new_tok": limits.max_new_tok,
             **self.DEFAULTS,
             **self._named(),
@@ -101,6 +103,16 @@ class TaoOptions(ArmOptions):
             "rounds": self.rounds,
         }
         return make_recipe(fields)
+
+    def _room(self, limits: Limits) -> int:
+        """Tokens that views may have beyond the deployment prompt; what is longer is done without in tuning."""
+        names = {str(key).partition("@")[0] for key in self.recipe.get("mix", {})}
+        terse = self.recipe.get("wording", "terse") == "terse" and "chain_of_thought" not in names
+        room = LONGER_VIEW_TOK if terse else WORDED_VIEW_TOK
+        if "repair" in names:
+            room += limits.max_new_tok + LONGER_VIEW_TOK
+        # One whole prompt with its answer, or a few questions about the same context.
+        return max(room, limits.max_prompt_tok + limits.max_new_tok) if "few_shot" in names else room
 
     def slug(self) -> str:
         """E.g. ``n8-r3``."""
