@@ -45,7 +45,7 @@ from tao.scoring.score import ScoredRound, charge_signals, handles_digest, score
 from tao.scoring.signals import Weighed, load_signals, signals_digest
 from tao.scoring.stats import RoundStats
 from tao.stage import digest, folder_digest
-from tao.training import lora
+from tao.training import launch, lora
 from tao.training import settings as training
 from tao.training.settings import TrainReport
 from tao.training.stage import entry, figures, train_round
@@ -89,6 +89,7 @@ def tune(
     signals = load_signals(recipe.signals)
     if recipe.lora:
         lora.require()
+    launch.check(recipe.optim())
     # More rounds of the same run are no other run: they go on where it ended.
     asked = recipe.model_dump(mode="json", exclude={"rounds": True, "endpoint": set(MANNER)})
     made_from = {
