@@ -98,7 +98,23 @@ def arguments(optim: Optim, micro_rows: int, seed: int, scratch: Path) -> Any:
     with warnings.catch_warnings():
         # TRL's own default already uses the old name of the option, and complains about it.
         warnings.filterwarnings("ignore", message=".*gradient_checkpointing.*", category=FutureWarning)
-        return _config(SFTConfig, optim, micro_rows, seed, scratch, cpu=not torch.cuda.is_available())
+        made = _config(SFTConfig, optim, micro_rows, seed, scratch, cpu=not torch.cuda.is_available())
+    if optim.processes and optim.processes.fsdp and not torch.cuda.is_available():
+        _shard_on_cpu(made)
+    return made
+
+
+def _shard_on_cpu(args: Any) -> None:
+    """Have accelerate shard on CPUs too, which it does not, though torch and gloo can: for tests without a GPU.
+
+    The process is made to look like one of several accelerators to accelerate's choice of what to do; what it does then
+    is its own FSDP2 code.
+    """
+    from accelerate import PartialState
+    from accelerate.utils import DistributedType
+
+    _ = args.device  # meets the other processes, and sets the state up anew
+    PartialState._shared_state["distributed_type"] = DistributedType.MULTI_GPU
 
 
 def _spread(optim: Optim) -> dict[str, Any]:

@@ -21,7 +21,7 @@ def main() -> int:
     threading.Thread(target=_end_with, args=(job["parent"],), daemon=True).start()
     from tao.training import ranks
 
-    first = ranks.join(fsdp=job["optim"].processes.fsdp) == 0
+    first = ranks.join() == 0
     progress = _tell if first else None
     done: Any
     try:

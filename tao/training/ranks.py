@@ -11,22 +11,16 @@ from tao.training.lora import attach, merged
 from tao.training.settings import Optim
 
 
-def join(*, fsdp: bool) -> int:
+def join() -> int:
     """Meet the other processes; returns this one's rank.
 
     Before any model is loaded: with FSDP only process 0 reads the weights, which needs the processes to know of each
-    other. On CPUs accelerate shards nothing, though torch and gloo can: there this process is made to look like one
-    of several accelerators to accelerate alone, and what it runs is its own FSDP2 code.
+    other.
     """
     import torch
     from accelerate import PartialState
-    from accelerate.utils import DistributedType
 
-    cpu = not torch.cuda.is_available()
-    state = PartialState(cpu=cpu)
-    if fsdp and cpu:
-        PartialState._shared_state["distributed_type"] = DistributedType.MULTI_GPU
-    return int(state.process_index)
+    return int(PartialState(cpu=not torch.cuda.is_available()).process_index)
 
 
 def leave() -> None:
@@ -94,7 +88,11 @@ def save_trained(trainer: Any, tokenizer: Any, optim: Optim, out: Path, *, start
             save(merged(model), tokenizer, out)
     else:
         from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
+        from torch.distributed.fsdp import FSDPModule
 
+        sharded: Any = model
+        if not isinstance(sharded, FSDPModule):  # every process would have held, and trained, all of it
+            raise RuntimeError("accelerate did not shard the model")
         # With adapters only those are gathered: the frozen weights lie in `start`.
         options = StateDictOptions(full_state_dict=True, cpu_offload=True, ignore_frozen_params=optim.lora is not None)
         state = get_model_state_dict(model, options=options)
@@ -105,5 +103,6 @@ def save_trained(trainer: Any, tokenizer: Any, optim: Optim, out: Path, *, start
                 raise RuntimeError(f"adapters were lost in gathering: {left.unexpected_keys or left.missing_keys}")
             save(merged(base), tokenizer, out)
         elif rank() == 0:
-            save(model, tokenizer, out, state)
+            tied = set(model.all_tied_weights_keys)  # gathered, a shared weight comes once under each of its names
+            save(model, tokenizer, out, {name: value for name, value in state.items() if name not in tied})
     gathered(None, optim)  # nobody leaves before it is written
