@@ -13,6 +13,7 @@ from tao_bench.estimate import CHAR_PER_TOK, SHARE_OF_LIMIT, TRAINED_SHARE, Esti
 from tao_bench.gpu_plan import (
     DISK_BYTE_S,
     ENGINE_STEP_S,
+    RUNTIME_BYTE,
     Hardware,
     Memory,
     Sampling,
@@ -24,6 +25,12 @@ from tao_bench.gpu_plan import (
     training_memory,
 )
 from tao_bench.plan import Prepared, Run
+
+COLUMNS = (
+    "cell", "seeds", "tuning FLOP", "answer FLOP", "M tok sampled", "M tok trained", "h explore", "h train", "h answer",
+    "GPU-h", "USD", "GB sampling", "GB training",
+)  # fmt: skip
+MIN_WIDTH = 172
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,50 +138,48 @@ def print_gpu_plan(console: Console, run: Run, estimator: Estimator, hardware: H
     basis = "its files" if run.model.here else f"its published config ({known.source})" if known else "its config"
     say(f"{run.model.name}: {count / 1e9:.2f} billion weights, shape from {basis}")
     table = Table(box=None, pad_edge=False)
-    for name in ("cell", "tuning FLOPs", "answering FLOPs", "sampled tok", "trained tok",
-                 "hours: explore + train + answer", "GPU-h", "USD", "sampling GB", "training GB"):  # fmt: skip
-        table.add_column(name, justify="left" if name == "cell" else "right")
+    for name in COLUMNS:
+        table.add_column(name, justify="left" if name == "cell" else "right", no_wrap=True)
     too_much: list[str] = []
+    largest: Memory | None = None
     total_h = total_usd = 0.0
-    for prepared in run.cells:
-        plan = plan_cell(prepared, run, estimator, hardware)
-        total_h += plan.gpu_h
-        total_usd += plan.usd or 0.0
+    for cells in _by_seed(run):
+        name, plan = cells[0].cell.id.rpartition("--seed")[0], plan_cell(cells[0], run, estimator, hardware)
+        total_h += len(cells) * plan.gpu_h
+        total_usd += len(cells) * (plan.usd or 0.0)
         usd = "?" if plan.usd is None else f"{plan.usd:,.2f}"
         if plan.sample is None:
-            table.add_row(prepared.cell.id, *["–"] * 6, usd, "–", "–")
+            table.add_row(name, str(len(cells)), *["–"] * 8, usd, "–", "–")
             continue
         for what, size, fits in _sizes(plan, card.memory_byte):
             if not fits:
-                too_much.append(
-                    f"{prepared.cell.id}: {what} takes {size / 1e9:,.0f} GB of {card.memory_byte / 1e9:.0f}"
-                )
+                too_much.append(f"{name}: {what} takes {size / 1e9:,.0f} GB of {card.memory_byte / 1e9:.0f}")
+        if plan.memory and (largest is None or plan.memory.total > largest.total):
+            largest = plan.memory
         table.add_row(
-            prepared.cell.id,
-            f"{plan.tuning_flop:.2e}",
-            f"{plan.answer_flop:.2e}",
-            f"{plan.sampled_tok:,}",
-            f"{plan.trained_tok:,}",
-            " + ".join(f"{hours:.2f}" for hours in plan.hours),
+            name,
+            str(len(cells)),
+            f"{plan.tuning_flop:.1e}",
+            f"{plan.answer_flop:.1e}",
+            f"{plan.sampled_tok / 1e6:,.1f}",
+            f"{plan.trained_tok / 1e6:,.1f}",
+            *(f"{hours:.2f}" for hours in plan.hours),
             f"{plan.gpu_h:,.1f}",
             usd,
-            f"{plan.sample.memory_byte / 1e9:.0f} ({plan.sample.batch} at a time)",
+            f"{plan.sample.memory_byte / 1e9:.0f}",
             "–" if plan.memory is None else f"{plan.memory.total / 1e9:.0f}",
         )
-    console.print(table, highlight=False, soft_wrap=True)
+    # A table that is squeezed loses its figures: a narrow terminal wraps it instead.
+    Console(file=console.file, width=max(console.width, MIN_WIDTH)).print(table, highlight=False)
+    say("a row is one cell, hours are wall hours, GB are one GPU's")
     say(
         f"all: {total_h:,.1f} GPU-hours, ${total_usd:,.0f} at ${hardware.usd_per_gpu_h:.2f} a GPU-hour (yours to state)"
     )
-    largest = max(
-        (plan for p in run.cells if (plan := plan_cell(p, run, estimator, hardware)).memory),
-        key=lambda plan: plan.memory.total if plan.memory else 0.0,
-        default=None,
-    )
-    if largest and largest.memory:
-        parts = largest.memory
+    if largest:
         say(
-            f"largest training process: weights, gradients and moments {parts.state / 1e9:.1f} GB, gathered layers "
-            f"{parts.gathered / 1e9:.1f}, activations {parts.activations / 1e9:.1f}, logits {parts.logits / 1e9:.1f}"
+            f"largest training process: weights, gradients and moments {largest.state / 1e9:.1f} GB, gathered layers "
+            f"{largest.gathered / 1e9:.1f}, activations {largest.activations / 1e9:.1f}, logits "
+            f"{largest.logits / 1e9:.1f}, the rest {RUNTIME_BYTE / 1e9:.0f}"
         )
     for fault in too_much:
         console.print(f"DOES NOT FIT: {fault}", style="bold red", markup=False, highlight=False, soft_wrap=True)
@@ -194,6 +199,14 @@ def print_gpu_plan(console: Console, run: Run, estimator: Estimator, hardware: H
         say(f"{name}: smallest detectable difference {estimator.detectable(name)}")
     if not run.model.here:
         say("its weights are not here: without --dry-run this experiment stops before anything is spent")
+
+
+def _by_seed(run: Run) -> list[list[Prepared]]:
+    """Cells that differ in nothing but their seed, together."""
+    found: dict[str, list[Prepared]] = {}
+    for prepared in run.cells:
+        found.setdefault(prepared.cell.id.rpartition("--seed")[0], []).append(prepared)
+    return list(found.values())
 
 
 def _sizes(plan: CellPlan, memory_byte: float) -> list[tuple[str, float, bool]]:
