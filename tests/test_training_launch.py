@@ -138,7 +138,7 @@ def test_logits_in_chunks_are_the_same_logits(tiny_model: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "fields", [{"checkpointing": True}, {"logits_chunk": 5}, {"checkpointing": True, "lora": True}]
+    "fields", [{"checkpointing": True}, {"logits_chunk": 5}, {"checkpointing": True, "lora": Lora(4, 8.0)}]
 )
 def test_memory_that_is_saved_is_charged(tiny_model: Path, tmp_path: Path, fields: dict[str, Any]) -> None:
     """What is computed twice to save memory is what torch counts (see `test_cost_is_exact` for its blind spots)."""
@@ -146,8 +146,7 @@ def test_memory_that_is_saved_is_charged(tiny_model: Path, tmp_path: Path, field
     from torch.utils.flop_counter import FlopCounterMode
 
     shape = ModelShape.from_config(tiny_model)
-    adapters = {"lora": Lora(4, 8.0)} if fields.get("lora") else {}
-    optim = replace(FP32, **{**fields, **adapters})
+    optim = replace(FP32, **fields)
     with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
         report = train_offline(tiny_model, random_round(7, 5), Clipped(), optim, tmp_path / "out", seed=0)
     flash = shape.attention_flop * report.trained_padded.seq_tok_sq // 2

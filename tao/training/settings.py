@@ -198,6 +198,17 @@ def _probe_flop(work: Work, report: TrainReport, shape: ModelShape) -> int:
     return _forward_flop(work, shape) + extra
 
 
+def _layers_again_flop(report: TrainReport, shape: ModelShape) -> int:
+    """Running the layers once more: torch stops in each before the last product, which no gradient asks for."""
+    work = replace(report.trained_padded, head_tok=0)
+    again, last = _forward_flop(work, shape), shape.layers * shape.hidden * shape.ffn
+    if report.lora:
+        again += 2 * adapters.adapter_params(shape, report.lora) * work.seq_tok
+        if report.lora.target != "attention":
+            last = shape.layers * shape.hidden * report.lora.r
+    return again - 2 * last * work.seq_tok
+
+
 def model_flop(report: TrainReport, shape: ModelShape) -> int:
     """FLOPs the method needs, without padding.
 
@@ -212,9 +223,7 @@ def device_flop(report: TrainReport, shape: ModelShape) -> int:
     trained = _training_flop(report.trained_padded, shape, report.lora)
     again = report.head_again_tok * shape.head_flop
     if report.checkpointing:
-        again += _forward_flop(replace(report.trained_padded, head_tok=0), shape)
-        if report.lora:
-            again += 2 * adapters.adapter_params(shape, report.lora) * report.trained_padded.seq_tok
+        again += _layers_again_flop(report, shape)
     if report.lora is None:
         again += shape.attention_flop * report.trained_padded.seq_tok_sq // 2
     else:
