@@ -206,6 +206,7 @@ def _layers_again_flop(report: TrainReport, shape: ModelShape) -> int:
         again += 2 * adapters.adapter_params(shape, report.lora) * work.seq_tok
         if report.lora.target != "attention":
             last = shape.layers * shape.hidden * report.lora.r
+        again += adapters.spared_flop(shape, report.lora, work.seq_tok, work.seq_tok_sq)
     return again - 2 * last * work.seq_tok
 
 
