@@ -43,7 +43,7 @@ from tao.scoring.evidence import round_evidence
 from tao.scoring.score import ScoredRound, charge_signals, handles_digest, score
 from tao.scoring.signals import Weighed, load_signals, signals_digest
 from tao.stage import digest, folder_digest
-from tao.training import lora
+from tao.training import launch, lora
 from tao.training import settings as training
 from tao.training.settings import TrainReport
 from tao.training.stage import entry, figures, train_round
@@ -89,6 +89,7 @@ def tune(
     signals = [*load_signals(recipe.signals), *further]
     if recipe.lora:
         lora.require()
+    launch.check(recipe.optim())
     made_from = {
         "model": folder_digest(model),
         "pool": pool_digest(prompts),

@@ -38,7 +38,7 @@ from tao.training.lora import Lora
 from tao.training.objectives import ObjectiveName
 from tao.training.offline import Objective
 from tao.training.regression import Regression
-from tao.training.settings import Optim
+from tao.training.settings import Optim, Processes
 
 
 class AdaptiveFields(BaseModel):
@@ -69,14 +69,72 @@ class LoraFields(BaseModel):
     """The matrices of every layer that get one."""
 
 
+class AccelerateFields(BaseModel):
+    """``accelerate: {num_processes: 8, fsdp: true}``; see `tao.training.settings.Processes`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    num_processes: int = Field(ge=2)
+    """Processes that train, one a GPU; a divisor of `batch_size`."""
+    fsdp: bool = False
+    """Whether they share weights, gradients and optimiser state (FSDP2); each holds all of them otherwise."""
+    config: str = ""
+    """An accelerate configuration to launch with, for what these fields do not say."""
+
+
+class ScaleFields(BaseModel):
+    """What a training stage needs on large models; nothing of it is needed by small ones."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    lora: LoraFields | None = None
+    """Train adapters instead of all weights (extra ``lora``), merged at the end of every round. Wants about ten times
+    the learning rate of full fine-tuning."""
+    accelerate: AccelerateFields | None = None
+    """Train in several processes through ``accelerate launch``; None: in this one."""
+    checkpointing: bool = False
+    """Whether the layers run once more for the backward pass instead of keeping what they computed: less memory for a
+    third more compute."""
+    weights: Literal["fp32", "bf16"] = "fp32"
+    """Type of the weights in training and in the checkpoint. ``bf16`` loses small updates; it is meant for `lora`."""
+    micro_tok: int = Field(default=4096, gt=0)
+    """Padded tokens a forward pass and process, at most (a single longer row is one of its own)."""
+    logits_chunk: int = Field(default=0, ge=0)
+    """Answer tokens whose logits exist at a time; 0: those of a whole forward pass. The objectives' own, not SFT's
+    (TRL's fused head never holds them)."""
+
+    def scale(self) -> dict[str, Any]:
+        """These settings as arguments of `tao.training.settings.Optim`."""
+        spread = self.accelerate
+        return {
+            "lora": Lora(self.lora.r, self.lora.alpha, self.lora.target) if self.lora else None,
+            "checkpointing": self.checkpointing,
+            "weights": self.weights,
+            "micro_tok": self.micro_tok,
+            "logits_chunk": self.logits_chunk,
+            "processes": Processes(spread.num_processes, spread.fsdp, spread.config) if spread else None,
+        }
+
+    def check_scale(self, batch_size: int) -> None:
+        """Refuse what cannot go together.
+
+        Raises:
+            ValueError: The processes cannot share a step's rows evenly.
+        """
+        if self.accelerate and batch_size % self.accelerate.num_processes:
+            raise ValueError(
+                f"batch_size: {batch_size} rows cannot be shared evenly by {self.accelerate.num_processes} processes"
+            )
+
+
 LATER = frozenset(
-    "sampler vllm endpoint source signals scale_rewards margin pairs by_length imitate lora "
+    "sampler vllm endpoint source signals scale_rewards margin pairs by_length imitate "
     "kl_base_cap kl_base_steps watch_last thin_evidence wording ladder adaptive reworder".split()
-)
+) | frozenset(ScaleFields.model_fields)
 """Fields that came after the first published runs: named in a record only where they are not the default."""
 
 
-class Recipe(BaseModel):
+class Recipe(ScaleFields):
     """How to tune. Defaults are for a model of a few million parameters; see each field."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -173,9 +231,6 @@ class Recipe(BaseModel):
     max_row_tok: int = Field(default=640, gt=0)
     """Longest training row in tokens."""
     precision: Literal["bf16", "fp32"] = "bf16"
-    lora: LoraFields | None = None
-    """Train adapters instead of all weights (extra ``lora``), merged at the end of every round. Wants about ten times
-    the learning rate of full fine-tuning."""
     kl_base_cap: float | None = Field(default=None, gt=0)
     """Nats per answer token. Where KL(policy || the run's first model), over the round's own samples, exceeds it, the
     round stops training and the run ends with it."""
@@ -223,6 +278,12 @@ class Recipe(BaseModel):
             raise ValueError(
                 f"sampler: an endpoint goes on serving one model, and {self.objective} needs samples of the model it "
                 "trains: use `rounds: 1`, or `objective: rft`"
+            )
+        self.check_scale(self.batch_size)
+        if self.kl_base_cap is not None and self.accelerate and self.accelerate.fsdp:
+            raise ValueError(
+                "kl_base_cap: every process holds the first model whole, which `accelerate: {fsdp: true}` is there "
+                "to avoid; bound the step by `kl` or `beta`"
             )
         self.rewards()
         return self
@@ -331,7 +392,7 @@ class Recipe(BaseModel):
             max_grad_norm=self.max_grad_norm,
             max_row_tok=self.max_row_tok,
             precision=self.precision,
-            lora=Lora(self.lora.r, self.lora.alpha, self.lora.target) if self.lora else None,
+            **self.scale(),
         )
 
     def cap(self, base: Path) -> KlCap | None:
@@ -372,6 +433,7 @@ def make_recipe(fields: Mapping[str, Any], where: str = "recipe") -> Recipe:
                     "reworder": EndpointSpec.model_fields,
                     "lora": LoraFields.model_fields,
                     "adaptive": AdaptiveFields.model_fields,
+                    "accelerate": AccelerateFields.model_fields,
                 }
                 head = name.partition(".")[0] if "." in name else ""
                 known = [f"{head}.{field}" for field in inner.get(head, {})] or list(Recipe.model_fields)

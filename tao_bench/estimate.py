@@ -16,9 +16,11 @@ from typing import Any
 
 from tao.compute import ModelShape, forward_flop, generation_flop, plan_sft
 from tao.errors import InputError
+from tao.recipe import ScaleFields
 from tao.report import explored_prompts
 from tao.sampling.forecast import forecast
-from tao_bench.joint import common_limits, mixture_sizes
+from tao.training.lora import training_flop as lora_flop
+from tao_bench.joint import Tuned, common_limits, mixture_sizes
 from tao_bench.plan import Prepared, Run
 from tao_bench.registry import Task, cache_root
 from tao_bench.store import CellFolder, read_rows, read_timing, write_json
@@ -36,6 +38,8 @@ LONG_ENOUGH_S = 20.0
 TRAINED_SHARE = 0.6
 """Assumed share of prompts, and of a prompt's distinct answers, that training uses."""
 DISCORDANCE, ICC = 0.25, 0.05
+CHAR_PER_TOK = 3.0
+"""Assumed where a tokenizer is not here: below the four of English prose, as tables and schemas take more tokens."""
 _SAMPLED_PROMPTS = 64
 
 
@@ -54,6 +58,30 @@ class Cost:
     answer_flop: int
     items: int
     usd: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """What tuning a cell is expected to take.
+
+    Attributes:
+        explore: Model FLOPs of sampling.
+        train: Model FLOPs of training.
+        layers: FLOPs of one forward pass through the layers over all that is trained on.
+        trained_tok: Tokens trained on, once for every pass over them.
+        answer_share: Share of them that are answers.
+    """
+
+    explore: int
+    train: int
+    layers: int
+    trained_tok: int
+    answer_share: float
+
+    @property
+    def total(self) -> int:
+        """Model FLOPs of tuning."""
+        return int(self.explore + self.train)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +150,7 @@ def mean_prompt_tok(model: Path, task: Task) -> float:
     path = model / "tokenizer.json"
     texts = ["\n".join(m.content for m in prompt.messages) for prompt in pool[:: max(1, len(pool) // _SAMPLED_PROMPTS)]]
     if not path.is_file():
-        return statistics.fmean(len(text) / 3 for text in texts)
+        return statistics.fmean(len(text) / CHAR_PER_TOK for text in texts)
     tokenizer = Tokenizer.from_file(str(path))
     return statistics.fmean(len(tokenizer.encode(text).ids) + 4 for text in texts)
 
@@ -160,21 +188,31 @@ class Estimator:
 
     def cost(self, prepared: Prepared) -> Cost:
         """Planned FLOPs of a cell."""
-        prompt, answer, items, pool = self._sizes(prepared.cell.task)
+        prompt, answer, items, _ = self._sizes(prepared.cell.task)
         options: Any = prepared.cell.options
         if options.REMOTE:
             return Cost(0, 0, items, options.usd_of(items * prompt, items * answer))
-        if prepared.tuned is not None:
-            tuning = self._joint(prepared)
-        else:
-            tuning = self._tuning(options, prepared.task.spec.limits, prompt, answer, pool)
+        tuning = self.tuning(prepared)
         samples = options.inference_samples()
-        return Cost(tuning, items * generation_flop(self.shape, round(prompt), [round(answer)] * samples), items)
+        answering = items * generation_flop(self.shape, round(prompt), [round(answer)] * samples)
+        return Cost(tuning.total if tuning else 0, answering, items)
 
-    def _joint(self, prepared: Prepared) -> int:
-        """Tuning FLOPs of a model that several cells share: as if each of its tasks had its share of one long pool."""
-        tuned, options = prepared.tuned, prepared.cell.options
-        assert tuned is not None
+    def sizes(self, name: str) -> tuple[float, float, int, int]:
+        """Mean tokens of a task's prompts and of an answer, evaluated items, prompts of the pool."""
+        return self._sizes(name)
+
+    def tuning(self, prepared: Prepared) -> Tuning | None:
+        """What tuning a cell takes; None for arms that tune nothing."""
+        options: Any = prepared.cell.options
+        if options.REMOTE:
+            return None
+        if prepared.tuned is not None:
+            return self._joint(prepared.tuned, options)
+        prompt, answer, _, pool = self._sizes(prepared.cell.task)
+        return self._tuning(options, prepared.task.spec.limits, prompt, answer, pool)
+
+    def _joint(self, tuned: Tuned, options: Any) -> Tuning | None:
+        """A model that several cells share: as if each of its tasks had its share of one long pool."""
         sizes = mixture_sizes(tuned.tasks, tuned.weights)
         whole = sum(taken for taken, _ in sizes.values())
         measured = {name: self._sizes(name) for name in tuned.tasks}
@@ -182,29 +220,50 @@ class Estimator:
         answer = sum(measured[name][1] * taken for name, (taken, _) in sizes.items()) / whole
         return self._tuning(options, common_limits(list(tuned.tasks.values())), prompt, answer, whole)
 
-    def _tuning(self, options: Any, limits: Limits, prompt: float, answer: float, pool: int) -> int:
+    def _tuning(self, options: Any, limits: Limits, prompt: float, answer: float, pool: int) -> Tuning | None:
         if options.budget() is not None:
             return self._tao(options, limits, min(pool, options.prompts or pool), prompt, answer)
-        if not hasattr(options, "passes"):
-            return 0
-        plan = plan_sft(
-            self.shape, labels=options.labels, prompt_tok=prompt, target_tok=answer, epochs=options.passes()
-        )
-        return plan.total
+        return self._sft(options, prompt, answer) if hasattr(options, "passes") else None
 
-    def _tao(self, options: Any, limits: Limits, prompts: int, prompt_tok: float, answer_tok: float) -> int:
-        """Tuning FLOPs of a label-free cell: training puts a prompt's answers behind one copy of the prompt."""
+    def _sft(self, options: Any, prompt_tok: float, answer_tok: float) -> Tuning:
+        plan = plan_sft(
+            self.shape,
+            labels=options.labels,
+            prompt_tok=prompt_tok,
+            target_tok=answer_tok,
+            epochs=options.passes(),
+        )
+        rows, row_tok = options.labels * options.passes(), round(prompt_tok + answer_tok)
+        train = plan.total
+        if options.lora:
+            train = round(rows * self._lora_flop(options, row_tok, row_tok))
+        return Tuning(
+            0, train, round(rows * forward_flop(self.shape, row_tok, 0)), rows * row_tok, answer_tok / row_tok
+        )
+
+    def _lora_flop(self, scale: ScaleFields, row_tok: int, head_tok: int) -> int:
+        adapters = scale.scale()["lora"]
+        return lora_flop(self.shape, adapters, row_tok, row_tok**2, head_tok)
+
+    def _tao(self, options: Any, limits: Limits, prompts: int, prompt_tok: float, answer_tok: float) -> Tuning:
+        """A label-free cell: training puts a prompt's answers behind one copy of the prompt."""
         recipe = options.made(limits)
         each = min(prompts, recipe.prompts_per_round or prompts)
         one = forecast(self.shape, recipe.exploring(), prompt_tok, answer_tok, rewords=recipe.reworder is None)
         explore = options.rounds * each * one.model_flop
         behind = 1 if recipe.objective == "rft" else options.samples
         row_tok = round(prompt_tok + behind * answer_tok * TRAINED_SHARE)
-        passes = 3 * recipe.epochs + (0 if recipe.objective == "rft" else 1)
+        head_tok = round(behind * answer_tok * TRAINED_SHARE)
+        reference = 0 if recipe.objective == "rft" else 1  # one pass for the round-start log-probabilities
         rows = sum(explored_prompts(recipe, prompts)) * TRAINED_SHARE
-        train = rows * passes * forward_flop(self.shape, row_tok, round(behind * answer_tok * TRAINED_SHARE))
+        forward = forward_flop(self.shape, row_tok, head_tok)
+        train = rows * (3 * recipe.epochs + reference) * forward
+        if recipe.lora:
+            train = rows * (self._lora_flop(recipe, row_tok, head_tok) * recipe.epochs + reference * forward)
         explore += round(explore / options.rounds * recipe.watch_share(prompts))
-        return int(explore + round(train))
+        layers = round(rows * recipe.epochs * forward_flop(self.shape, row_tok, 0))
+        trained_tok = round(rows * recipe.epochs * row_tok)
+        return Tuning(explore, round(train), layers, trained_tok, behind * answer_tok * TRAINED_SHARE / row_tok)
 
     def seconds(self, prepared: Prepared, work: str) -> float:
         """Expected seconds of one piece of a cell's work on one core."""

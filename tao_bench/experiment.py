@@ -31,6 +31,7 @@ then answers all tasks, those under ``transfer`` too, on which nothing is ever t
 from __future__ import annotations
 
 import itertools
+import json
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -39,11 +40,20 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from tao.errors import InputError
 from tao_bench.arms import ARM_NAMES, get_arm
 from tao_bench.arms.contract import ArmOptions
+from tao_bench.gpu_plan import Hardware
 from tao_bench.task import suggest, validation_message
 
 PRESETS = (
@@ -60,6 +70,10 @@ PRESETS = (
     "overoptimisation",
     "ablation",
     "multitask",
+    "blog_finance",
+    "blog_finance_70b",
+    "blog_sql",
+    "blog_sql_70b",
 )
 ENTRY_FIELDS = ("arm", "name", "label", "seeds", "tasks", "tune_on")
 MIXED_ARMS = ("tao", "sft")
@@ -89,6 +103,19 @@ class Deployed(BaseModel):
     labels: int = Field(default=0, ge=0)
     epochs: float | None = Field(default=None, gt=0)
     learning_rate: float | None = Field(default=None, gt=0)
+
+
+class MadeTask(BaseModel):
+    """A task made for the experiment from another, as `tao-bench make` does: ``{from: sec_filings@2, n: 7200}``."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    source: str = Field(alias="from")
+    """The task whose generator runs; further keys are its settings."""
+    seed: int | None = None
+
+    def settings(self) -> list[str]:
+        """``KEY=VALUE`` of every setting."""
+        return [f"{key}={json.dumps(value)}" for key, value in sorted((self.model_extra or {}).items())]
 
 
 class ArmEntry(BaseModel):
@@ -138,6 +165,10 @@ class Experiment(BaseModel):
     """What all arms answer with, and TAO explores with unless its recipe says otherwise."""
     vllm: Mapping[str, Any] = Field(default_factory=dict)
     """Keyword arguments of `vllm.LLM`, e.g. ``{tensor_parallel_size: 4}``."""
+    made: Mapping[str, MadeTask] = Field(default_factory=dict)
+    """Tasks that are made before anything runs, by name; kept in the cache."""
+    hardware: Hardware | None = None
+    """The GPUs that `--dry-run` plans for."""
     arms: tuple[ArmEntry, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -150,12 +181,23 @@ class Experiment(BaseModel):
                 raise ValueError("tune_on: does not go with folds")
             if self.deployed.labels:
                 raise ValueError("tune_on: does not go with `deployed`, which is another model for every task")
+        if self.hardware and self.sampler != "vllm":
+            raise ValueError("hardware: goes with `sampler: vllm`, whose engine it plans")
+        for name in self.made:
+            if name not in self.tasks:
+                raise ValueError(f"made: {name!r} is not among the experiment's tasks")
         return self
 
     @property
     def all_tasks(self) -> tuple[str, ...]:
         """Those tuned on and those answered only."""
         return (*self.tasks, *self.transfer)
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leaves later fields out where they are not given."""
+        fields: dict[str, Any] = handler(self)
+        return {name: value for name, value in fields.items() if name not in ("made", "hardware") or value}
 
 
 @dataclass(frozen=True, slots=True)

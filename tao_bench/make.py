@@ -6,6 +6,7 @@ The result is a snapshot with its own name: whatever is measured on it cannot pa
 from __future__ import annotations
 
 import inspect
+import os
 import re
 import shutil
 import time
@@ -16,9 +17,12 @@ from typing import Any
 import yaml
 
 from tao.errors import InputError
-from tao_bench.registry import _inspect, _load_generator, task_folder
+from tao.stage import digest
+from tao_bench.registry import _inspect, _load_generator, cache_root, input_hash, task_folder
 from tao_bench.task import LABELLED_SPLITS, read_items, read_spec, suggest
 
+MADE = "made"
+"""Folder of the cache for tasks that experiments have made."""
 FIXED = ("out", "seed", "fold")
 """Parameters of a generator that are no settings."""
 
@@ -48,6 +52,35 @@ def settings(given: Sequence[str], known: Sequence[str]) -> dict[str, Any]:
         except yaml.YAMLError as error:
             raise InputError(f"{value!r} is no YAML value", f"--set {text}", "put it in quotes") from error
     return found
+
+
+def make_once(
+    source: str, name: str, given: Sequence[str], seed: int | None = None, extra: Sequence[Path] = ()
+) -> Path:
+    """A task that an experiment names, made in the cache unless it lies there already; returns its folder.
+
+    Args:
+        source: The task whose generator runs.
+        name: The new task's name.
+        given: ``KEY=VALUE`` settings.
+        seed: Instead of the task's own.
+        extra: Further folders of tasks.
+
+    Raises:
+        InputError: See `make`.
+    """
+    folder = task_folder(source, extra)
+    key = digest([input_hash(folder, read_spec(folder)), source, name, sorted(given), seed])
+    place = cache_root() / MADE / key
+    if not (place / name).is_dir():
+        scratch = place.with_name(f"{key}.{os.getpid()}")
+        shutil.rmtree(scratch, ignore_errors=True)
+        make(source, scratch / name, given, seed, extra)
+        try:
+            scratch.rename(place)
+        except OSError:  # another process was faster
+            shutil.rmtree(scratch, ignore_errors=True)
+    return place / name
 
 
 def make(name: str, out: Path, given: Sequence[str], seed: int | None = None, extra: Sequence[Path] = ()) -> list[str]:

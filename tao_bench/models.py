@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from tao.errors import InputError
-from tao.stage import folder_digest
+from tao.stage import digest, folder_digest, write_atomic
+from tao_bench.gpu_plan import FACTS, published
+from tao_bench.registry import cache_root
 
 REFERENCE = "reference"
 
@@ -24,6 +27,8 @@ class Model:
     name: str
     path: Path
     hash: str
+    here: bool = True
+    """Whether its weights are here; a plan does without them."""
 
 
 def reference_path() -> Path:
@@ -31,21 +36,25 @@ def reference_path() -> Path:
     return Path(__file__).resolve().parent / "reference" / "model"
 
 
-def resolve_model(name: str) -> Model:
+def resolve_model(name: str, *, plan: bool = False) -> Model:
     """Find a model's files.
 
     Args:
         name: ``reference``, a folder, or a hub id that is in the local hub cache or can be fetched.
+        plan: Fetch nothing: a model that is not here is known by its published shape alone.
 
     Raises:
-        InputError: No such folder, or the hub has no such model.
+        InputError: No such folder, the hub has no such model, or (to plan) its shape is not known here.
     """
     if name == REFERENCE:
         path = reference_path()
     elif Path(name).is_dir():
         path = Path(name).resolve()
     elif name.count("/") == 1 and not name.startswith((".", "/")):
-        path = _from_hub(name)
+        found = _from_hub(name, plan=plan)
+        if found is None:
+            return _shape_alone(name)
+        path = found
     else:
         raise InputError(
             "is no folder and no hub id", f"model {name!r}", "write `reference`, a folder, or an id like org/name"
@@ -55,13 +64,36 @@ def resolve_model(name: str) -> Model:
     return Model(name, path, folder_digest(path))
 
 
-def _from_hub(name: str) -> Path:
+def _from_hub(name: str, *, plan: bool) -> Path | None:
     from huggingface_hub import snapshot_download
 
     patterns = ["*.json", "*.safetensors", "*.jinja", "tokenizer.model"]
     try:
-        return Path(snapshot_download(name, allow_patterns=patterns))
+        path = Path(snapshot_download(name, allow_patterns=patterns, local_files_only=plan))
+        return path if not plan or any(path.glob("*.safetensors")) else None
     except Exception as error:  # the hub raises a dozen types; all mean the same to the caller
+        if plan:
+            return None
+        reason = next(iter(str(error).strip().splitlines()), "")
         raise InputError(
-            f"cannot be fetched ({type(error).__name__}: {error})", f"model {name!r}", "check the id and the network"
+            f"its weights are not here and cannot be fetched ({type(error).__name__}: {reason})",
+            f"model {name!r}",
+            "check the id and the network, accept its licence on the hub and log in (`hf auth login`), or name a folder"
+            " with --model; `--dry-run` plans without weights",
         ) from error
+
+
+def _shape_alone(name: str) -> Model:
+    """A folder with the published ``config.json`` and nothing else, to plan from."""
+    known = published(name)
+    if known is None:
+        raise InputError(
+            "is not here, and its shape is not among those kept for planning",
+            f"model {name!r}",
+            f"fetch it, name a folder with --model, or add its config to {FACTS.name}",
+        )
+    body = json.dumps(dict(known.config), sort_keys=True) + "\n"
+    folder = cache_root() / "shapes" / f"{name.replace('/', '--')}-{digest(dict(known.config))}"
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomic(folder / "config.json", body)
+    return Model(name, folder, "", here=False)

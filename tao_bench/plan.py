@@ -18,6 +18,7 @@ from tao_bench.digest import SHORT, code_digest
 from tao_bench.experiment import Cell, Experiment
 from tao_bench.freeze import Fingerprint, differences, fingerprint, read_frozen
 from tao_bench.joint import Tuned, tuned_of
+from tao_bench.make import make_once
 from tao_bench.models import Model, resolve_model
 from tao_bench.registry import MissingData, Task, load_task
 from tao_bench.store import CellFolder, is_finished, write_json
@@ -128,7 +129,15 @@ def _model_name(cell: Cell) -> str:
     return Path(cell.model).name if Path(cell.model).is_dir() else cell.model
 
 
-def prepare(experiment: Experiment, cells: Sequence[Cell], out: Path, results: Path, extra: Sequence[Path] = ()) -> Run:
+def prepare(
+    experiment: Experiment,
+    cells: Sequence[Cell],
+    out: Path,
+    results: Path,
+    extra: Sequence[Path] = (),
+    *,
+    dry: bool = False,
+) -> Run:
     """Find everything an experiment names and take its hashes. Writes nothing but generated task data.
 
     Args:
@@ -137,11 +146,16 @@ def prepare(experiment: Experiment, cells: Sequence[Cell], out: Path, results: P
         out: Folder of runs.
         results: Folder of published results, where frozen hashes are kept.
         extra: Further folders of tasks.
+        dry: To plan only: the model may be known by its published shape alone.
 
     Raises:
         InputError: A task or the model is unknown or at fault, or no task can run here.
     """
-    model = resolve_model(experiment.model)
+    model = resolve_model(experiment.model, plan=dry)
+    extra = [
+        *extra,
+        *(make_once(made.source, name, made.settings(), made.seed, extra) for name, made in experiment.made.items()),
+    ]
     frozen = read_frozen(results)
     tasks: dict[str, Task] = {}
     folds: dict[str, list[Task]] = {}

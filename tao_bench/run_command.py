@@ -18,6 +18,7 @@ from tao.sampling.vllm_sampler import engine_python
 from tao_bench.cli import set_data
 from tao_bench.estimate import Estimator, learn_pace
 from tao_bench.experiment import PRESETS, Cell, Experiment, expand, read_experiment
+from tao_bench.gpu_table import print_gpu_plan
 from tao_bench.joint import FOLDER, mixture_sizes
 from tao_bench.plan import Run, prepare, write_configs
 from tao_bench.progress import listener
@@ -103,6 +104,8 @@ def _print_plan(console: Console, run: Run, jobs: Sequence[Job], parallel: int, 
     for tuned in {p.cell.tune_on: p.tuned for p in run.cells if p.tuned is not None}.values():
         parts = [f"{n:,} of {name}'s {of:,}" for name, (n, of) in mixture_sizes(tuned.tasks, tuned.weights).items()]
         console.print(f"pool of {' + '.join(tuned.tasks)}: {', '.join(parts)} prompts", highlight=False)
+    if not run.model.here:
+        console.print(f"weights of {run.model.name} not here: planned from its published shape", highlight=False)
     for name in dict.fromkeys(prepared.cell.task for prepared in run.cells):
         console.print(f"{name}: smallest detectable difference {estimator.detectable(name)}", highlight=False)
 
@@ -145,13 +148,17 @@ def run_experiment(options: argparse.Namespace) -> int:
     if parallel < 1:
         raise InputError("must be at least 1", "--jobs")
     experiment, cells = _load(options)
-    specs = [read_spec(task_folder(name, options.tasks)) for name in experiment.all_tasks]
+    sources = [experiment.made[name].source if name in experiment.made else name for name in experiment.all_tasks]
+    specs = [read_spec(task_folder(name, options.tasks)) for name in sources]
     set_data(options.data, [spec.needs for spec in specs if spec.needs])
     started = time.monotonic()
-    run = prepare(experiment, cells, options.out, options.results, options.tasks)
+    run = prepare(experiment, cells, options.out, options.results, options.tasks, dry=options.dry_run)
     for name, reason in run.skipped.items():
         console.print(f"skipped: {name}: {reason}", style="yellow", markup=False, highlight=False, soft_wrap=True)
     estimator = Estimator(run)
+    if options.dry_run and experiment.hardware:
+        print_gpu_plan(console, run, estimator, experiment.hardware)
+        return 0
     if options.dry_run:
         _print_plan(console, run, jobs_of(run, estimator.seconds), parallel, estimator)
         return 0

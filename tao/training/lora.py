@@ -120,15 +120,20 @@ def training_flop(shape: ModelShape, lora: Lora, seq_tok: int, seq_tok_sq: int, 
     adapters = 2 * adapter_params(shape, lora)
     attention = shape.attention_flop * seq_tok_sq
     forward = seq_tok * (2 * shape.matrix_params + adapters) + attention + head_tok * shape.head_flop
+    backward = seq_tok * (2 * shape.matrix_params + 2 * adapters) + 2 * attention
+    return forward + backward + head_tok * shape.head_flop - spared_flop(shape, lora, seq_tok, seq_tok_sq)
+
+
+def spared_flop(shape: ModelShape, lora: Lora, seq_tok: int, seq_tok_sq: int) -> int:
+    """What the backward pass of the first layer does not compute, as nothing before it is trained.
+
+    With checkpointing it does: the layer's input is made to ask for a gradient, or nothing would run again.
+    """
     spared = 2 * _first_layer_params(shape, lora)
     if lora.target == "mlp":
         spared += 2 * 2 * shape.hidden * lora.r  # inputs of the adapters of gate and up
-        backward_attention = 2 * (attention - attention // shape.layers)
-    else:
-        spared += 2 * 3 * shape.hidden * lora.r  # of q, k and v
-        backward_attention = 2 * attention
-    backward = seq_tok * (2 * shape.matrix_params + 2 * adapters - spared)
-    return forward + backward + backward_attention + head_tok * shape.head_flop
+        return seq_tok * spared + 2 * (shape.attention_flop * seq_tok_sq // shape.layers)
+    return seq_tok * (spared + 2 * 3 * shape.hidden * lora.r)  # of q, k and v
 
 
 def _first_layer_params(shape: ModelShape, lora: Lora) -> int:

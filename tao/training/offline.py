@@ -9,15 +9,19 @@ The trainer is TRL's `SFTTrainer` with its public `compute_loss` overridden; not
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import tempfile
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tao.errors import InputError
 from tao.scoring.score import ScoredRound
+from tao.training import launch, ranks
 from tao.training.drift import KlCap, watch
-from tao.training.engine import Diverged, arguments, isolated, load, order, run, save
+from tao.training.engine import BLANK, Diverged, arguments, at_start, isolated, load, order, run, save
 from tao.training.lora import attach, merged
 from tao.training.packing import Row, collator, columns, padded_work, row_work
 from tao.training.settings import Optim, Progress, TrainReport, Work, bucket
@@ -54,6 +58,15 @@ def answer_logps(model: Any, batch: Mapping[str, Any]) -> torch.Tensor:
     """Log-probabilities of a micro-batch's answer tokens under the model, shape (T,), float32."""
     import torch
 
+    if "answers" in batch:
+        chunked: torch.Tensor = model(
+            input_ids=batch["input_ids"],
+            attention_mask=batch["attention_mask"],
+            position_ids=batch["position_ids"],
+            answers=batch["answers"],
+            use_cache=False,
+        )
+        return chunked
     logits = model(
         input_ids=batch["input_ids"],
         attention_mask=batch["attention_mask"],
@@ -63,6 +76,50 @@ def answer_logps(model: Any, batch: Mapping[str, Any]) -> torch.Tensor:
     ).logits
     picked = logits.flatten(0, 1).index_select(0, batch["source_T"]).float()
     return torch.log_softmax(picked, dim=-1).gather(1, batch["target_T"][:, None]).squeeze(1)
+
+
+def chunk_head(model: Any) -> None:
+    """Let a model answer with log-probabilities alone where a batch asks by ``answers`` (see `_collated`).
+
+    Logits of a 128,000-word vocabulary are half a megabyte a token in float32, and accelerate makes every logit that
+    leaves a model float32. Here they never leave it: a chunk's are made, used, and made again going backward. It is
+    done inside the model's own forward pass, as a sharded head is whole only there.
+    """
+    import torch
+    from torch.utils.checkpoint import checkpoint
+
+    original = model.forward
+
+    def logps(hidden: Any, weight: Any, target: Any) -> Any:
+        logits = torch.nn.functional.linear(hidden, weight).float()
+        return torch.log_softmax(logits, dim=-1).gather(1, target[:, None]).squeeze(1)
+
+    @functools.wraps(original)
+    def forward(*args: Any, answers: Any = None, **kwargs: Any) -> Any:
+        if answers is None:
+            return original(*args, **kwargs)
+        branch_tok, source_T, target_T, size = answers
+        hidden = model.model(*args, **kwargs).last_hidden_state[:, -(branch_tok + 1) :]
+        picked_T = hidden.flatten(0, 1).index_select(0, source_T)
+        weight = model.lm_head.weight
+        parts = [
+            checkpoint(logps, picked_T[at : at + size], weight, target_T[at : at + size], use_reentrant=False)
+            for at in range(0, len(target_T), size)
+        ]
+        return torch.cat(parts)
+
+    model.forward = forward
+
+
+def _collated(pad: int, chunk: int) -> Callable[[list[dict[str, Any]]], dict[str, Any]]:
+    """The collator of `tao.training.packing`, with what `chunk_head` reads where logits are made in chunks."""
+    collate = collator(pad)
+
+    def collated(rows: list[dict[str, Any]]) -> dict[str, Any]:
+        batch = collate(rows)
+        return {**batch, "answers": (batch["branch_tok"], batch["source_T"], batch["target_T"], chunk)}
+
+    return collated if chunk else collate
 
 
 def kl_from_start(drift_T: torch.Tensor) -> torch.Tensor:
@@ -95,6 +152,7 @@ def _trainer_class() -> Any:
         loss_is_scaled_for_ga = True
         objective: Objective
         step_units: float
+        world: int
         constant_tok: float
         figures: dict[str, list[float]]
 
@@ -106,32 +164,50 @@ def _trainer_class() -> Any:
                 total = self.figures.setdefault(name, [0.0, 0.0])
                 total[0] += value
                 total[1] += weight
-            return loss / self.step_units
+            # A step's loss is the sum over all processes, and their gradients are averaged.
+            return loss / self.step_units * self.world
 
     return OfflineTrainer
 
 
-def _reference(
-    model: Any, rows: Sequence[Row], micro_rows: int, pad: int, optim: Optim
-) -> tuple[list[list[float]], Work]:
-    """Round-start log-probabilities of every row's answer tokens, and the padded work it took."""
+def _reference(model: Any, rows: Sequence[Row], micro_rows: int, pad: int, optim: Optim) -> list[list[float]]:
+    """Round-start log-probabilities of every row's answer tokens."""
     import torch
+    from accelerate.utils import send_to_device
 
-    collate = collator(pad)
-    by_length = sorted(range(len(rows)), key=lambda at: (rows[at].length, at))
-    found: list[list[float]] = [[] for _ in rows]
+    collate = _collated(pad, optim.logits_chunk)
+    by_length = _by_length(rows)
     device = next(model.parameters()).device
+
+    def compute(micro: list[int]) -> list[float]:
+        batch = collate([columns(rows[at]) for at in micro])
+        moved = send_to_device(batch, device)
+        values: list[float] = answer_logps(model, moved).tolist()
+        return values
+
+    micros = [by_length[start : start + micro_rows] for start in range(0, len(rows), micro_rows)]
+    found: list[list[float]] = [[] for _ in rows]
     model.eval()
     with torch.no_grad(), torch.autocast(device.type, dtype=torch.bfloat16, enabled=optim.precision == "bf16"):
-        for start in range(0, len(rows), micro_rows):
-            micro = by_length[start : start + micro_rows]
-            batch = collate([columns(rows[at]) for at in micro])
-            moved = {k: v.to(device) if hasattr(v, "to") else v for k, v in batch.items()}
-            values = iter(answer_logps(model, moved).tolist())
+        for micro, logps in zip(micros, ranks.shared_out(micros, optim, compute), strict=True):
+            values = iter(logps)
             for at in micro:
                 found[at] = [next(values) for _ in range(rows[at].head_tok)]
-    ordered = [rows[at] for at in by_length]
-    return found, padded_work(ordered, micro_rows, len(ordered))
+    return found
+
+
+def _by_length(rows: Sequence[Row]) -> list[int]:
+    return sorted(range(len(rows)), key=lambda at: (rows[at].length, at))
+
+
+def _reference_work(rows: Sequence[Row], micro_rows: int) -> Work:
+    """Padded work of `_reference`."""
+    return padded_work([rows[at] for at in _by_length(rows)], micro_rows, len(rows))
+
+
+def _blank(row: Row) -> Row:
+    """A row that weighs nothing; see `tao.training.engine.BLANK`."""
+    return replace(row, branches=tuple(replace(branch, count=0) for branch in row.branches), pairs=())
 
 
 def train_offline(
@@ -166,8 +242,13 @@ def train_offline(
     """
     from datasets import Dataset
 
+    if optim.processes and not launch.inside():
+        given = {"model_dir": model_dir, "scored": scored, "objective": objective, "seed": seed, "cap": cap}
+        return launch.run("offline", optim, out, progress, **given)
     with isolated(), tempfile.TemporaryDirectory() as scratch:
-        model, tokenizer = load(model_dir)
+        model, tokenizer = load(model_dir, optim.weights)
+        if optim.logits_chunk:
+            chunk_head(model)
         stop = stop_ids(tokenizer, model.generation_config)
         pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
         rows, skipped = objective.rows(scored, tokenizer, stop, optim.max_row_tok)
@@ -178,16 +259,27 @@ def train_offline(
         weighted_tok = sum(len(branch.ids) * branch.count for row in rows for branch in row.branches)
         lengths = [row.length for row in rows]
         micro_rows = optim.micro_rows(bucket(max(lengths)))
-        reference, reference_padded = _reference(model, rows, micro_rows, pad, optim)
-        sequence = order(lengths, optim, seed)
-        data = [{**columns(row), "reference": logps} for row, logps in zip(rows, reference, strict=True)]
+        reference = _reference(model, rows, micro_rows, pad, optim) if optim.world == 1 else []
+        sequence = order(lengths, optim, seed, micro_rows)
+        shortest = min(range(len(rows)), key=lengths.__getitem__)
+        laid = [rows[at] if at != BLANK else _blank(rows[shortest]) for at in sequence]
+        places = [at if at != BLANK else shortest for at in sequence]
+        collate = _collated(pad, optim.logits_chunk)
+
+        def collated(batch: list[dict[str, Any]]) -> dict[str, Any]:
+            # A blank row has no pairs; among rows that do, the data set fills in None.
+            filled = [{name: value for name, value in row.items() if value is not None} for row in batch]
+            return collate([{**row, "reference": reference[row["row"]]} for row in filled])
+
         if optim.lora:
             model = attach(model, optim.lora, seed)
         trainer = _trainer_class()(
             model=model,
             args=arguments(optim, micro_rows, seed, Path(scratch)),
-            train_dataset=Dataset.from_list([data[at] for at in sequence]),
-            data_collator=collator(pad),
+            train_dataset=Dataset.from_list(
+                [{**columns(row), "row": at} for row, at in zip(laid, places, strict=True)]
+            ),
+            data_collator=collated,
             processing_class=tokenizer,
         )
         trainer.objective = objective
@@ -195,24 +287,38 @@ def train_offline(
         trainer.step_units = optim.batch_size * units / len(rows)
         trainer.constant_tok = weighted_tok / counted
         trainer.figures = {}
+        trainer.world = optim.world
+        if optim.world > 1:  # a sharded model answers once the trainer has placed it
+
+            def measure(placed: Any) -> None:
+                with model.disable_adapter() if optim.lora else contextlib.nullcontext():
+                    reference.extend(_reference(placed, rows, micro_rows, pad, optim))
+
+            at_start(trainer, measure)
         guard = watch(trainer, cap, scored, tokenizer=tokenizer, stop=stop, optim=optim)
 
+        def executed(work: Work, done: Sequence[Row]) -> Work:  # in chunks, no padding reaches the vocabulary
+            return replace(work, head_tok=sum(row.head_tok for row in done)) if optim.logits_chunk else work
+
         def report(steps: int, metrics: Mapping[str, float]) -> TrainReport:
-            done = sequence[: steps * optim.batch_size]
-            figures = {name: value / max(1.0, weight) for name, (value, weight) in trainer.figures.items()}
+            done = laid[: steps * optim.batch_size]
+            sums = ranks.summed(trainer.figures, optim)
+            figures = {name: value / max(1.0, weight) for name, (value, weight) in sums.items()}
             return TrainReport(
                 checkpoint=out,
                 rows=len(rows),
                 steps=steps,
                 samples=counted,
                 skipped=skipped,
-                trained=row_work(rows[at] for at in done),
-                trained_padded=padded_work([rows[at] for at in done], micro_rows, optim.batch_size),
+                trained=row_work(row for row in done if any(branch.count for branch in row.branches)),
+                trained_padded=executed(padded_work(done, micro_rows, optim.batch_size), done),
+                head_again_tok=sum(row.head_tok for row in done) if optim.logits_chunk else 0,
                 reference=row_work(rows),
-                reference_padded=reference_padded,
+                reference_padded=executed(_reference_work(rows, micro_rows), rows),
                 probe=guard.work,
                 probe_padded=guard.padded,
                 lora=optim.lora,
+                checkpointing=optim.checkpointing,
                 stopped=guard.stopped,
                 metrics={**metrics, **figures, **guard.metrics},
             )
@@ -222,5 +328,8 @@ def train_offline(
         except Diverged as error:
             error.report = report(error.steps, {})
             raise
-        save(merged(model), tokenizer, out)
+        if optim.world == 1:
+            save(merged(model), tokenizer, out)
+        else:
+            ranks.save_trained(trainer, tokenizer, optim, out, start=model_dir, seed=seed)
         return report(steps, metrics)

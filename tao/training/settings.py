@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -19,6 +19,23 @@ VERSION = "2"
 BUCKET_TOK = 32
 """Lengths are padded up to a multiple of this. Few shapes keep the CPU kernels' caches small: with freely
 varying lengths a process grows by gigabytes an hour."""
+
+
+@dataclass(frozen=True, slots=True)
+class Processes:
+    """Training spread over processes on one machine (see `tao.training.launch`).
+
+    Attributes:
+        num_processes: How many; each takes its share of every optimiser step's rows.
+        fsdp: Whether weights, gradients and optimiser state are sharded over them (FSDP2); each holds all of them if
+            not.
+        config: Path of an accelerate configuration to launch with instead of one made from these fields; its
+            ``num_processes`` has to be this one.
+    """
+
+    num_processes: int
+    fsdp: bool = False
+    config: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +55,12 @@ class Optim:
         micro_tok: Padded tokens a forward pass, at most (memory; same result up to rounding).
         precision: ``bf16`` autocast over float32 weights, or ``fp32``.
         lora: Train adapters instead of all weights; None for full fine-tuning.
+        checkpointing: Keep only the layers' inputs for the backward pass and run the layers once more there: less
+            memory, a third more compute.
+        weights: Type of the weights held while training and of the checkpoint. Small updates vanish in ``bf16``: it
+            is meant for adapters over frozen weights, which stay float32 themselves.
+        logits_chunk: Answer tokens whose logits are held at a time; 0 for all of a micro-batch.
+        processes: Spread over several processes; None for this one.
     """
 
     learning_rate: float = 2e-4
@@ -51,6 +74,10 @@ class Optim:
     micro_tok: int = 4096
     precision: Literal["bf16", "fp32"] = "bf16"
     lora: Lora | None = None
+    checkpointing: bool = False
+    weights: Literal["fp32", "bf16"] = "fp32"
+    logits_chunk: int = 0
+    processes: Processes | None = None
 
     def __post_init__(self) -> None:
         for name in ("learning_rate", "epochs", "batch_size", "max_grad_norm", "max_row_tok", "micro_tok"):
@@ -60,11 +87,25 @@ class Optim:
             raise InputError("must not be negative", "warmup" if self.warmup < 0 else "weight_decay")
         if self.decay not in ("constant", "linear") or self.precision not in ("bf16", "fp32"):
             raise InputError("decay is constant or linear, precision is bf16 or fp32", "optim")
+        if self.weights not in ("fp32", "bf16") or self.logits_chunk < 0:
+            raise InputError("weights are fp32 or bf16, logits_chunk is not negative", "optim")
+        if self.batch_size % self.world:
+            raise InputError(
+                f"{self.batch_size} rows a step cannot be shared evenly by {self.world} processes",
+                "batch_size",
+                f"use a multiple of {self.world}",
+            )
+
+    @property
+    def world(self) -> int:
+        """Processes that train."""
+        return self.processes.num_processes if self.processes else 1
 
     def micro_rows(self, longest_tok: int) -> int:
-        """Rows a forward pass: the largest divisor of `batch_size` that keeps `micro_tok`."""
+        """Rows a forward pass: the largest divisor of a process's share of `batch_size` that keeps `micro_tok`."""
         fits = max(1, self.micro_tok // max(1, longest_tok))
-        return max(n for n in range(1, self.batch_size + 1) if self.batch_size % n == 0 and n <= fits)
+        share = self.batch_size // self.world
+        return max(n for n in range(1, share + 1) if share % n == 0 and n <= fits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +150,7 @@ class TrainReport:
         probe: Forward work of measuring the drift from the base without padding; costs 1 time this.
         probe_padded: The same as executed.
         lora: The adapters that were trained, if any.
+        checkpointing: Whether the layers ran once more for the backward pass.
         stopped: Why training ended before its last step: ``kl_base`` (the cap was reached), or nothing.
         metrics: Named figures of the optimisation (means over the steps).
     """
@@ -126,6 +168,7 @@ class TrainReport:
     probe: Work = Work()
     probe_padded: Work = Work()
     lora: Lora | None = None
+    checkpointing: bool = False
     stopped: str = ""
     metrics: Mapping[str, float] = field(default_factory=dict)
 
@@ -155,6 +198,18 @@ def _probe_flop(work: Work, report: TrainReport, shape: ModelShape) -> int:
     return _forward_flop(work, shape) + extra
 
 
+def _layers_again_flop(report: TrainReport, shape: ModelShape) -> int:
+    """Running the layers once more: torch stops in each before the last product, which no gradient asks for."""
+    work = replace(report.trained_padded, head_tok=0)
+    again, last = _forward_flop(work, shape), shape.layers * shape.hidden * shape.ffn
+    if report.lora:
+        again += 2 * adapters.adapter_params(shape, report.lora) * work.seq_tok
+        if report.lora.target != "attention":
+            last = shape.layers * shape.hidden * report.lora.r
+        again += adapters.spared_flop(shape, report.lora, work.seq_tok, work.seq_tok_sq)
+    return again - 2 * last * work.seq_tok
+
+
 def model_flop(report: TrainReport, shape: ModelShape) -> int:
     """FLOPs the method needs, without padding.
 
@@ -168,6 +223,8 @@ def device_flop(report: TrainReport, shape: ModelShape) -> int:
     """FLOPs as executed: padding, and what kernels compute again going backward (attention scores, TRL's logits)."""
     trained = _training_flop(report.trained_padded, shape, report.lora)
     again = report.head_again_tok * shape.head_flop
+    if report.checkpointing:
+        again += _layers_again_flop(report, shape)
     if report.lora is None:
         again += shape.attention_flop * report.trained_padded.seq_tok_sq // 2
     else:

@@ -11,8 +11,9 @@ from typing import Any
 from tao.errors import InputError
 from tao.prompts import Message
 from tao.scoring.score import ScoredRound
+from tao.training import launch, ranks
 from tao.training.drift import KlCap, watch
-from tao.training.engine import Diverged, arguments, isolated, load, order, run, save
+from tao.training.engine import BLANK, Diverged, arguments, isolated, load, order, run, save
 from tao.training.lora import attach, merged
 from tao.training.settings import Optim, Progress, TrainReport, Work, bucket
 from tao.training.tokens import answer_ids, prompt_ids, stop_ids
@@ -128,13 +129,19 @@ def train_sft(
 
     if not examples:
         raise InputError("no examples to train on", str(out))
+    if optim.processes and not launch.inside():
+        given = {"model_dir": model_dir, "examples": list(examples), "seed": seed, "cap": cap, "watched": watched}
+        return launch.run("sft", optim, out, progress, **given)
     with isolated(), tempfile.TemporaryDirectory() as scratch:
-        model, tokenizer = load(model_dir)
+        model, tokenizer = load(model_dir, optim.weights)
         stop = stop_ids(tokenizer, model.generation_config)
         rows = encode(examples, tokenizer, stop, optim.max_row_tok)
         lengths = [len(row.ids) for row in rows]
-        sequence = order(lengths, optim, seed)
         micro_rows = optim.micro_rows(bucket(max(lengths)))
+        sequence = order(lengths, optim, seed, micro_rows)
+        shortest = min(range(len(rows)), key=lengths.__getitem__)
+        places = [at if at != BLANK else shortest for at in sequence]
+        labels = [rows[at].labels if at != BLANK else [IGNORED] * lengths[shortest] for at in sequence]
         if optim.lora:
             model = attach(model, optim.lora, seed)
         trainer = SFTTrainer(
@@ -142,8 +149,8 @@ def train_sft(
             args=arguments(optim, micro_rows, seed, Path(scratch)),
             train_dataset=Dataset.from_dict(
                 {
-                    "input_ids": [list(rows[at].ids) for at in sequence],
-                    "labels": [rows[at].labels for at in sequence],
+                    "input_ids": [list(rows[at].ids) for at in places],
+                    "labels": labels,
                 }
             ),
             data_collator=collator(tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0),
@@ -157,8 +164,9 @@ def train_sft(
             done = sequence[: steps * optim.batch_size]
             work = Work()
             for at in done:
-                work = work.plus(lengths[at], lengths[at] - 1)
-            padded = _padded(lengths, done, micro_rows, optim.batch_size)
+                if at != BLANK:
+                    work = work.plus(lengths[at], lengths[at] - 1)
+            padded = _padded(lengths, places[: len(done)], micro_rows, optim.batch_size)
             return TrainReport(
                 checkpoint=out,
                 rows=len(rows),
@@ -170,6 +178,7 @@ def train_sft(
                 probe=guard.work,
                 probe_padded=guard.padded,
                 lora=optim.lora,
+                checkpointing=optim.checkpointing,
                 stopped=guard.stopped,
                 metrics={**metrics, **guard.metrics},
             )
@@ -179,5 +188,8 @@ def train_sft(
         except Diverged as error:
             error.report = report(error.steps, {})
             raise
-        save(merged(model), tokenizer, out)
+        if optim.world == 1:
+            save(merged(model), tokenizer, out)
+        else:
+            ranks.save_trained(trainer, tokenizer, optim, out, start=model_dir, seed=seed)
         return report(steps, metrics)

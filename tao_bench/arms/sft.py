@@ -10,19 +10,20 @@ import math
 import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from tao.compute import Entry, ModelShape
 from tao.errors import InputError
 from tao.mixture import SEPARATOR, shares
 from tao.prompts import Prompt
+from tao.recipe import ScaleFields
 from tao_bench.arms.contract import Arm, ArmOptions, Workplace
 from tao_bench.task import Label
 
 
-class SftOptions(ArmOptions):
+class SftOptions(ArmOptions, ScaleFields):
     """How many labels, and how they are trained on."""
 
     GRID = ("labels",)
@@ -37,6 +38,22 @@ class SftOptions(ArmOptions):
     batch_size: int = Field(default=16, ge=1)
     decay: Literal["constant", "linear"] = "linear"
     max_row_tok: int | None = Field(default=None, gt=0)
+
+    @model_validator(mode="after")
+    def _shared_evenly(self) -> SftOptions:
+        self.check_scale(self.batch_size)
+        return self
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leaves the fields for large models out where they are the default: records from before them stay valid."""
+        fields: dict[str, Any] = handler(self)
+        later = ScaleFields.model_fields
+        return {
+            name: value
+            for name, value in fields.items()
+            if name not in later or getattr(self, name) != later[name].get_default(call_default_factory=True)
+        }
 
     def slug(self) -> str:
         """E.g. ``l200``."""
@@ -116,6 +133,7 @@ def train_on(
         batch_size=options.batch_size,
         decay=options.decay,
         max_row_tok=options.max_row_tok or limits.max_prompt_tok + limits.max_new_tok,
+        **options.scale(),
     )
     examples = [Example(name, prompts[name].messages, labels[name].target) for name in chosen]
     out = place.folder / "checkpoint"
