@@ -22,6 +22,7 @@ VERBS = (
     "firewall",
     "check",
     "grade",
+    "duel",
     "regrade",
     "bench",
     "port",
