@@ -1,4 +1,4 @@
-"""Seconds to make each task of the enterprise suite, and answers a second that its verifier judges: tao-bench bench suite_speed.
+"""Seconds to make each enterprise task, and answers a second its verifier judges: tao-bench bench suite_speed.
 
 Judged are the test split's targets and, for each, another item's target: right and wrong answers in equal parts.
 """
