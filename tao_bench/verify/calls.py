@@ -38,9 +38,10 @@ class CallsVerifier:
             return failed(Status.TRUNCATED, "", "length")
         try:
             value = read_json(response)
-            given = typed(service["functions"], value)
         except RecordError as error:
             return failed(Status.UNPARSABLE, "", str(error))
+        try:
+            given = typed(service["functions"], value)
         except CallError as error:
             unreadable = str(error) in ("no_calls", "too_many")
             return failed(Status.UNPARSABLE if unreadable else Status.WRONG, spell(value)[:200], str(error))
