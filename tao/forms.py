@@ -15,9 +15,10 @@ INTERPRETERS = {
     "prose": "tao.answers.prose:ProseInterpreter",
     "choice": "tao.answers.choice:ChoiceInterpreter",
     "json": "tao.answers.record:JsonInterpreter",
+    "calls": "tao.answers.calls:CallsInterpreter",
 }
 """Answer form to the class that reads it: ``module:class``."""
-PLAIN = ("sql", "number", "filing", "text", "prose")
+PLAIN = ("sql", "number", "filing", "text", "prose", "calls")
 """Forms that need no options; a choice needs its options and JSON its schema."""
 NEEDS = {"sql": "database", "number": "document", "filing": "document"}
 """Form to what the name of a handle begins with that every prompt must have; the others are tried on nothing."""

@@ -116,7 +116,7 @@ def policies(
         known["commonest target"] = lambda prompt: common[0]
         known["answer spam"] = lambda prompt: "; ".join(common)
         known["answer spam in lines"] = lambda prompt: "\n".join(common)
-    if spec is not None and spec.answer == "json":
+    if spec is not None and spec.answer in ("json", "calls"):
         known["empty record"] = lambda prompt: "{}"
         known["empty list"] = lambda prompt: "[]"
     if spec is not None and spec.answer == "choice":

@@ -24,7 +24,7 @@ from tao_bench.verify.custom import is_custom
 if TYPE_CHECKING:
     from tao_bench.registry import Task
 
-FORMS = ("choice", "json", "text", "rubric")
+FORMS = ("choice", "json", "calls", "text", "rubric")
 """Verifiers whose mutants are made here."""
 
 
@@ -45,7 +45,7 @@ def mutants(spec: TaskSpec, label: Label, others: Sequence[str]) -> Iterator[tup
         yield from _without_rules(label)
     elif spec.answer == "choice":
         yield from _other_labels(spec.answer_options, label.target)
-    elif spec.answer == "json":
+    elif spec.answer in ("json", "calls"):
         yield from _other_records(label.target)
     else:
         for other in [one for one in others if one != label.target][:2]:

@@ -162,6 +162,11 @@ def _dispatch(options: argparse.Namespace) -> int:
 
         set_data(options.data, [])
         return run_trace(options)
+    if options.verb == "duel":
+        from tao_bench.duel import run_duel
+
+        set_data(options.data, needed_data([options.task], options.tasks))
+        return run_duel(options)
     if options.verb == "regrade":
         from tao_bench.regrade import run_regrade
 

@@ -312,6 +312,22 @@ def build_parser() -> argparse.ArgumentParser:
     trace.add_argument("--reports", type=Path, default=Path("reports"), metavar="DIR", help="where reports go")
     trace.add_argument("--data", action="append", default=[], metavar="VARIABLE=DIR", help="external data tasks need")
     _folders(trace)
+    duel = verbs.add_parser(
+        "duel",
+        help="let a judge compare two files of answers pair by pair",
+        description="Asks a model behind an OpenAI-compatible endpoint which of two answers to a request is better, "
+        "in both orders; only two equal sayings make a winner. Replies are kept, so a second run asks nothing.",
+        epilog="example: tao-bench duel enterprise_arena a.jsonl b.jsonl --endpoint http://localhost:8000/v1 --model M",
+    )
+    duel.add_argument("task")
+    duel.add_argument("a", metavar="A.jsonl", help="answers: id and answer, as for grade")
+    duel.add_argument("b", metavar="B.jsonl", help="other answers, or the word reference: the task's own")
+    duel.add_argument("--endpoint", default="", metavar="URL", help="of the judge; its key is read from OPENAI_API_KEY")
+    duel.add_argument("--model", default="", metavar="NAME", help="the judge")
+    duel.add_argument("--split", default="test", choices=["train", "dev", "test"], help="default: test")
+    duel.add_argument("-o", "--out", type=Path, metavar="OUT.jsonl", help="one row a pair")
+    duel.add_argument("--data", action="append", default=[], metavar="[VARIABLE=]DIR", help="external data it needs")
+    _folders(duel)
 
     regrade = verbs.add_parser(
         "regrade",

@@ -135,6 +135,7 @@ VERIFIERS = {
     "text": "tao_bench.verify.text:TextVerifier",
     "choice": "tao_bench.verify.choice:ChoiceVerifier",
     "json": "tao_bench.verify.json:JsonVerifier",
+    "calls": "tao_bench.verify.calls:CallsVerifier",
     "rubric": "tao_bench.verify.rubric:RubricVerifier",
     "finance": "tao_bench.verify.finance:FinanceVerifier",
     "judge": "tao_bench.verify.judge:JudgeVerifier",

@@ -74,7 +74,7 @@ class TaskSpec(BaseModel):
     version: int = Field(ge=1)
     description: str
     licence: str
-    answer: Literal["sql", "number", "filing", "text", "prose", "choice", "json"]
+    answer: Literal["sql", "number", "filing", "text", "prose", "choice", "json", "calls"]
     """Answer form: names the interpreter (label-free meaning) and the exploring formats."""
     answer_options: dict[str, Any] = Field(default_factory=dict)
     """What interpreter and verifier must both know of an answer: the choices, the JSON Schema or the file it is in."""

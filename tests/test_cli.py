@@ -23,6 +23,7 @@ VERBS = (
     "prove-firewall",
     "check",
     "grade",
+    "duel",
     "regrade",
     "bench",
     "port",

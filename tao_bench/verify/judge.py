@@ -20,7 +20,7 @@ import re
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -76,8 +76,8 @@ def read_saying(reply: str) -> Saying | None:
     return "correct" if last == "correct" else "incorrect" if last == "incorrect" else "refusal"
 
 
-class JudgeVerifier:
-    """Judges by asking a model twice.
+class JudgeClient:
+    """A judge behind an endpoint: one chat, one saying, kept on disk.
 
     Args:
         endpoint: Base address of the API, such as ``http://localhost:8000/v1``.
@@ -93,9 +93,6 @@ class JudgeVerifier:
     Raises:
         InputError: No endpoint or model, or an address that is not http or https.
     """
-
-    name = "judge"
-    version = "1"
 
     def __init__(
         self,
@@ -119,6 +116,93 @@ class JudgeVerifier:
         self._cache = Path(cache) if cache is not None else _default_cache()
         self._timeout_s, self._retries, self._backoff_s, self._max_tok = timeout_s, retries, backoff_s, max_tok
         self._sleep = sleep
+
+    def said(
+        self, key: Sequence[str], chat: Sequence[Mapping[str, str]], read: Callable[[str], str | None], **noted: str
+    ) -> str:
+        """One saying, from the cache or the endpoint.
+
+        Args:
+            key: All that makes the saying besides the model; its hash names the stored reply.
+            chat: The messages.
+            read: The saying in a reply, None where there is none.
+            noted: Kept beside the reply.
+
+        Raises:
+            JudgeFailed: No readable saying after all retries.
+        """
+        made_by = json.dumps([self._model, *key], ensure_ascii=False).encode("utf-8", "surrogatepass")
+        name = hashlib.sha256(made_by).hexdigest()
+        path = self._cache / name[:2] / f"{name}.json"
+        stored = _stored(path, read)
+        if stored is not None:
+            return stored
+        body = json.dumps(
+            {
+                "model": self._model,
+                "messages": chat,
+                "temperature": 0,
+                "max_tokens": self._max_tok,
+            }
+        ).encode("utf-8")
+        wait, problem = self._backoff_s, ""
+        for attempt in range(self._retries + 1):
+            if attempt:
+                self._sleep(wait)
+                wait *= 2
+            try:
+                reply = self._post(body)
+            except urllib.error.HTTPError as error:
+                problem = f"HTTP {error.code}"
+                if error.code not in _RETRIED:
+                    break
+                continue
+            except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
+                problem = f"{type(error).__name__}: {error}"
+                continue
+            said = read(reply)
+            if said is not None:
+                _store(path, {"said": said, "reply": reply, "model": self._model, **noted})
+                return said
+            problem = "no verdict in the reply"
+        raise JudgeFailed(problem)
+
+    def _post(self, body: bytes) -> str:
+        headers = {"Content-Type": "application/json"}
+        if key := os.environ.get(self._key_variable):
+            headers["Authorization"] = f"Bearer {key}"
+        request = urllib.request.Request(self._url, data=body, headers=headers)
+        with urllib.request.urlopen(request, timeout=self._timeout_s) as reply:
+            return str(json.loads(reply.read())["choices"][0]["message"]["content"])
+
+
+class JudgeVerifier:
+    """Judges by asking a model twice; its arguments are those of `JudgeClient`.
+
+    Raises:
+        InputError: No endpoint or model, or an address that is not http or https.
+    """
+
+    name = "judge"
+    version = "1"
+
+    def __init__(
+        self,
+        endpoint: str = "",
+        model: str = "",
+        cache: Path | str | None = None,
+        *,
+        key_variable: str = "OPENAI_API_KEY",
+        timeout_s: float = 60.0,
+        retries: int = 4,
+        backoff_s: float = 1.0,
+        max_tok: int = 512,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._client = JudgeClient(
+            endpoint, model, cache, key_variable=key_variable, timeout_s=timeout_s, retries=retries,
+            backoff_s=backoff_s, max_tok=max_tok, sleep=sleep,
+        )  # fmt: skip
 
     def grade(self, prompt: Prompt, gold: Any, response: str, finish_reason: str) -> Verdict:
         """Judge one response (`tao_bench.verify.verdict.Verifier`)."""
@@ -148,49 +232,9 @@ class JudgeVerifier:
         Raises:
             JudgeFailed: No readable verdict after all retries.
         """
-        key = [self._model, PROMPT_VERSION, order, question, gold, answer]
-        name = hashlib.sha256(json.dumps(key, ensure_ascii=False).encode("utf-8", "surrogatepass")).hexdigest()
-        path = self._cache / name[:2] / f"{name}.json"
-        stored = _stored(path)
-        if stored is not None:
-            return stored
-        body = json.dumps(
-            {
-                "model": self._model,
-                "messages": messages(question, gold, answer, order),
-                "temperature": 0,
-                "max_tokens": self._max_tok,
-            }
-        ).encode("utf-8")
-        wait, problem = self._backoff_s, ""
-        for attempt in range(self._retries + 1):
-            if attempt:
-                self._sleep(wait)
-                wait *= 2
-            try:
-                reply = self._post(body)
-            except urllib.error.HTTPError as error:
-                problem = f"HTTP {error.code}"
-                if error.code not in _RETRIED:
-                    break
-                continue
-            except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
-                problem = f"{type(error).__name__}: {error}"
-                continue
-            said = read_saying(reply)
-            if said is not None:
-                _store(path, {"said": said, "reply": reply, "model": self._model, "order": order})
-                return said
-            problem = "no verdict in the reply"
-        raise JudgeFailed(problem)
-
-    def _post(self, body: bytes) -> str:
-        headers = {"Content-Type": "application/json"}
-        if key := os.environ.get(self._key_variable):
-            headers["Authorization"] = f"Bearer {key}"
-        request = urllib.request.Request(self._url, data=body, headers=headers)
-        with urllib.request.urlopen(request, timeout=self._timeout_s) as reply:
-            return str(json.loads(reply.read())["choices"][0]["message"]["content"])
+        key = [PROMPT_VERSION, order, question, gold, answer]
+        said = self._client.said(key, messages(question, gold, answer, order), read_saying, order=order)
+        return "correct" if said == "correct" else "incorrect" if said == "incorrect" else "refusal"
 
 
 def _asked(prompt: Prompt, gold: Any) -> tuple[str, str]:
@@ -205,12 +249,13 @@ def _default_cache() -> Path:
     return cache_root() / "judge"
 
 
-def _stored(path: Path) -> Saying | None:
+def _stored(path: Path, read: Callable[[str], str | None]) -> str | None:
     try:
-        said = json.loads(path.read_text(encoding="utf-8"))["said"]
+        row = json.loads(path.read_text(encoding="utf-8"))
+        said, reply = row["said"], row["reply"]
     except (OSError, ValueError, KeyError, TypeError):
         return None  # not asked yet, or a write that was cut off
-    return said if said in ("correct", "incorrect", "refusal") else None
+    return str(said) if isinstance(reply, str) and read(reply) == said else None
 
 
 def _store(path: Path, row: dict[str, str]) -> None:
