@@ -118,7 +118,10 @@ def main() -> None:
             print(f"{name}: {time.process_time() - begun:.0f} CPU seconds", *table(found), sep="\n", flush=True)
             lines += ["", f"## {name}", "", f"{prompts} prompts; pass@{options.k} of direct sampling {alone:.1%}.", ""]
             lines += table(found)
-    lines += ["", f"Made by `python -m tests.benchmarks.strategy_yield --prompts {options.prompts} --k {options.k}`."]
+    named = "".join(f" --task {name}" for name in options.task)
+    chosen = f" --strategy {' '.join(options.strategy)}" if options.strategy != list(STRATEGIES) else ""
+    by = f"python -m tests.benchmarks.strategy_yield --prompts {options.prompts} --k {options.k}{named}{chosen}"
+    lines += ["", f"Made by `{by}`."]
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "strategy_yield.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     print("\n".join(lines))
