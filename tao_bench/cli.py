@@ -40,10 +40,11 @@ def needed_data(names: Sequence[str], extra: Sequence[Path]) -> list[str]:
     Raises:
         InputError: Unknown task.
     """
+    from tao_bench.lm_eval.borrowed import VARIABLE, is_borrowed
     from tao_bench.registry import task_folder
     from tao_bench.task import read_spec
 
-    needs = [read_spec(task_folder(name, extra)).needs for name in names]
+    needs = [VARIABLE if is_borrowed(name) else read_spec(task_folder(name, extra)).needs for name in names]
     return [variable for variable in dict.fromkeys(needs) if variable]
 
 

@@ -155,9 +155,17 @@ def prepare(experiment: Experiment, cells: Sequence[Cell], out: Path, results: P
     for name, found in drift.items():
         if found:
             warnings.append(f"{name}: not what was frozen ({', '.join(found)}); these results stand apart")
+    for cell in cells:
+        if cell.task in tasks and tasks[cell.task].eval_only and get_arm(cell.arm).tune is not None:
+            raise InputError(
+                f"arm {cell.arm!r} would tune on {cell.task}, a task of lm-eval, which is for evaluation only",
+                experiment.name,
+                "give the arm the tasks it is to tune on: `tasks: [...]`",
+            )
     dev = {name: len(task.items("dev")) if experiment.chosen_on_dev else 0 for name, task in tasks.items()}
     # One size for all folds of a task: they are published as one cell.
-    pools = {name: max(len(one.pool()) for one in folds[name] or [task]) for name, task in tasks.items()}
+    tuned = {name: task for name, task in tasks.items() if not task.eval_only}
+    pools = {name: max(len(one.pool()) for one in folds[name] or [task]) for name, task in tuned.items()}
     root = out / experiment.name
     prepared = []
     for cell in cells:
@@ -165,7 +173,7 @@ def prepare(experiment: Experiment, cells: Sequence[Cell], out: Path, results: P
             task = tasks[cell.task] if cell.fold is None else folds[cell.task][cell.fold]
             folder = CellFolder(root / "cells" / cell.id, cell.eval.split)
             config = cell_config(
-                cell, task, prints[cell.task], drift[cell.task], dev_items=dev[cell.task], pool=pools[cell.task]
+                cell, task, prints[cell.task], drift[cell.task], dev_items=dev[cell.task], pool=pools.get(cell.task, 0)
             )
             prepared.append(Prepared(cell, task, folder, config))
     return Run(experiment, root, model, tuple(prepared), skipped, tuple(warnings))
