@@ -23,6 +23,7 @@ import numpy as np
 
 from tao.errors import InputError
 from tao_bench import __version__
+from tao_bench.models import REFERENCE
 from tao_bench.report.examples import TaskTexts, TextSource, registry_texts
 from tao_bench.report.load import REMOTE, Cell, Results, Row, load
 from tao_bench.stats import Estimate, Scores, accuracy
@@ -118,7 +119,9 @@ def _record(results: Results, cell: Cell, judged: Sequence[Row], context: Contex
         tuple(row.cluster for row in judged),
         (cell.seed,),
     )
-    finished = [float(t["started"]) + float(t["wall_s"]) for t in results.timing if t.get("cell") == cell.id]
+    finished = [
+        float(t["started"]) + float(t["wall_s"]) for t in results.timing if t.get("cell") == cell.id and "started" in t
+    ]
     lost = len(results.rows[cell.id]) - len(judged)
     return {
         "schema_version": SCHEMA,
@@ -209,7 +212,10 @@ def _model(cell: Cell, organisation: str) -> tuple[str, str]:
 
 def _model_info(cell: Cell, developer: str, model: str) -> dict[str, Any]:
     versions = cell.versions
+    opened = "open_weights" if cell.arm == "base" and cell.raw.get("model") == REFERENCE else "unknown"
     details = {
+        "deployment_type": "externally_managed" if cell.arm == REMOTE else "self_deployed",
+        "model_availability": opened,
         "arm": cell.arm,
         "arm_label": cell.label,
         "arm_options": json.dumps(dict(cell.options), sort_keys=True, default=str),

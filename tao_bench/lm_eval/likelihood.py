@@ -146,7 +146,7 @@ def _row(name: str, weighed: _Weighed) -> dict[str, Any]:
 
 
 class _Weigher:
-    """lm-eval's model class over the sampler's weights, in the checkpoint's precision, which is lm-eval's default."""
+    """lm-eval's model class over the sampler's weights: the checkpoint's precision, its default; softmax in float32."""
 
     def __init__(self, sampler: HoldsWeights) -> None:
         from tao_bench.lm_eval.evaluate import random_states_kept
@@ -159,7 +159,7 @@ class _Weigher:
             tokenizer = AutoTokenizer.from_pretrained(str(sampler.folder))
             model = AutoModelForCausalLM.from_pretrained(str(sampler.folder), dtype="auto")
             model.to("cuda" if torch.cuda.is_available() else "cpu")
-            self._lm: Any = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=CHUNK)
+            self._lm: Any = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=CHUNK, softmax_dtype="float32")
         self._shape = sampler.shape
 
     def __call__(self, items: Sequence[Sequence[tuple[list[dict[str, str]], str]]]) -> list[_Weighed]:
