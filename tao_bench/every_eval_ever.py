@@ -1,6 +1,7 @@
 """Results in the schema of every_eval_ever (EvalEval Coalition, MIT licence), version 0.3.0.
 
-One aggregate record a cell, ``OUT/TASK/DEVELOPER/MODEL/UUID.json``, and one row an item beside it, ``UUID.jsonl``:
+One aggregate record a cell, ``OUT/data/TASK/DEVELOPER/MODEL/UUID.json``, and beside it one row an item,
+``UUID_samples.jsonl``:
 https://github.com/evaleval/every_eval_ever, `eval.schema.json` and `instance_level_eval.schema.json`. Items that could
 not be judged are missing data here as everywhere: they are counted, and stand in neither the score nor the rows.
 """
@@ -31,7 +32,6 @@ from tao_bench.store import dump, read_rows
 from tao_bench.verify.verdict import Status
 
 SCHEMA = "0.3.0"
-_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://github.com/evaleval/every_eval_ever")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +83,13 @@ def _write(results: Results, cell: Cell, out: Path, context: Context) -> Path:
     developer, model = _model(cell, context.organisation)
     model_id = f"{developer}/{model}"
     benchmark = f"tao_bench_{_slug(cell.task)}"
-    name = str(uuid.uuid5(_NAMESPACE, f"{cell.experiment}/{cell.id}"))
-    place = out / benchmark / developer / model
+    # the schema wants a UUID of version 4; made of the cell's name, so that a second export replaces the first
+    name = str(uuid.UUID(bytes=hashlib.sha256(f"{cell.experiment}/{cell.id}".encode()).digest()[:16], version=4))
+    place = out / "data" / benchmark / developer / model
     evaluation = f"{benchmark}/{model_id}/{context.now}"
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
-    details = place / f"{name}.jsonl"
+    details = place / f"{name}_samples.jsonl"
     raw = {row["item"]: row for row in read_rows(results.folder / "rows" / f"{cell.id}.jsonl")}
     rows = [
         _instance(cell, row, raw.get(row.item, {}), context, model_id=model_id, evaluation=evaluation, name=name)
@@ -100,7 +101,7 @@ def _write(results: Results, cell: Cell, out: Path, context: Context) -> Path:
         "model_info": _model_info(cell, developer, model),
         "detailed_evaluation_results": {
             "format": "jsonl",
-            "file_path": details.name,
+            "file_path": details.relative_to(out).as_posix(),
             "hash_algorithm": "sha256",
             "checksum": hashlib.sha256(details.read_bytes()).hexdigest(),
             "total_rows": len(rows),

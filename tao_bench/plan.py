@@ -155,6 +155,10 @@ def prepare(experiment: Experiment, cells: Sequence[Cell], out: Path, results: P
     for name, found in drift.items():
         if found:
             warnings.append(f"{name}: not what was frozen ({', '.join(found)}); these results stand apart")
+    for name, task in tasks.items():
+        if task.eval_only and experiment.eval.split != "test":
+            what = f"{name} is a task of lm-eval, for evaluation only: it has no {experiment.eval.split} split"
+            raise InputError(what, experiment.name, "evaluate it with `eval: {split: test}`")
     for cell in cells:
         if cell.task in tasks and tasks[cell.task].eval_only and get_arm(cell.arm).tune is not None:
             raise InputError(

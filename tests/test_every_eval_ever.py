@@ -36,9 +36,12 @@ def texts_of(folder, withheld=""):
     return source
 
 
+def samples(path):
+    return path.with_name(f"{path.stem}_samples.jsonl")
+
+
 def read(path):
-    rows = [json.loads(line) for line in path.with_suffix(".jsonl").read_text().splitlines()]
-    return json.loads(path.read_text()), rows
+    return json.loads(path.read_text()), [json.loads(line) for line in samples(path).read_text().splitlines()]
 
 
 def test_every_record_and_row_is_valid_and_tells_the_cells_accuracy(results, tmp_path):
@@ -58,10 +61,10 @@ def test_every_record_and_row_is_valid_and_tells_the_cells_accuracy(results, tmp
         assert {row["evaluation_id"] for row in rows} == {record["evaluation_id"]}
         assert {row["evaluation_result_id"] for row in rows} == {result["evaluation_result_id"]}
         details = record["detailed_evaluation_results"]
-        assert details["checksum"] == hashlib.sha256((path.parent / details["file_path"]).read_bytes()).hexdigest()
+        assert details["checksum"] == hashlib.sha256((out / details["file_path"]).read_bytes()).hexdigest()
         assert details["total_rows"] == len(rows)
-        assert path.relative_to(out).parts[:2] == (
-            f"tao_bench_{cell.task.replace('@', '-')}", record["model_info"]["developer"]
+        assert path.relative_to(out).parts[:3] == (
+            "data", f"tao_bench_{cell.task.replace('@', '-')}", record["model_info"]["developer"]
         )  # fmt: skip
     base = next(i for i, cell in enumerate(loaded.cells) if cell.arm == "base")
     told = read(paths[base])[0]["evaluation_results"][0]["score_details"]["uncertainty"]["confidence_interval"]
@@ -72,10 +75,10 @@ def test_every_record_and_row_is_valid_and_tells_the_cells_accuracy(results, tmp
 def test_what_is_not_ours_to_publish_is_not_written_unless_asked(results, tmp_path):
     source = texts_of(results, withheld="not part of this project")
     path = export_results(results, tmp_path / "a", organisation="x", now=NOW, source=source)[0]
-    text = path.with_suffix(".jsonl").read_text()
+    text = samples(path).read_text()
     assert "What of" not in text and "gold" not in text and "not part of this project" in text
     full = export_results(results, tmp_path / "b", organisation="x", now=NOW, source=source, full=True)[0]
-    assert "What of" in full.with_suffix(".jsonl").read_text()
+    assert "What of" in samples(full).read_text()
     assert read(path)[1][0]["sample_hash"] == read(full)[1][0]["sample_hash"]
 
 
