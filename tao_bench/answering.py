@@ -18,6 +18,7 @@ from tao.scoring.combine import VERSION as SCORING
 from tao.scoring.consensus import elected
 from tao.scoring.score import read_answers
 from tao.stage import Stage, file_digest
+from tao_bench.lm_eval.borrowed import borrowed_requests
 from tao_bench.task import Limits
 
 Progress = Callable[[str, int, int], None]
@@ -68,6 +69,13 @@ def answer(
 
     greedy = decode == "greedy"
     out = folder / "samples.jsonl"
+    if borrowed := borrowed_requests(prompts):
+        from tao_bench.lm_eval.likelihood import answer_choices, fit_limits
+
+        if "choices" in borrowed[prompts[0].id]:
+            answer_choices(sampler, prompts, borrowed, folder=folder, ledger=ledger, progress=progress)
+            return
+        limits = fit_limits(limits, prompts, sampler)
     settings = Settings(limits.max_prompt_tok, limits.max_new_tok, 0.0 if greedy else options.temperature)
     if greedy:
         greedy_answers(prompts, sampler, settings, out, ledger=ledger, progress=progress)

@@ -40,10 +40,11 @@ def needed_data(names: Sequence[str], extra: Sequence[Path]) -> list[str]:
     Raises:
         InputError: Unknown task.
     """
+    from tao_bench.lm_eval.borrowed import VARIABLE, is_borrowed
     from tao_bench.registry import task_folder
     from tao_bench.task import read_spec
 
-    needs = [read_spec(task_folder(name, extra)).needs for name in names]
+    needs = [VARIABLE if is_borrowed(name) else read_spec(task_folder(name, extra)).needs for name in names]
     return [variable for variable in dict.fromkeys(needs) if variable]
 
 
@@ -176,9 +177,28 @@ def _dispatch(options: argparse.Namespace) -> int:
         from tao_bench.sql.port_command import run_port
 
         return run_port(options)
-    from tao_bench.lm_eval_export import export_lm_eval
+    return _export(options)
 
-    return export_lm_eval(options.task, options.model, split=options.split, limit=options.limit, out=options.out)
+
+def _export(options: argparse.Namespace) -> int:
+    if options.kind == "every-eval-ever":
+        from tao_bench.every_eval_ever import run_export
+
+        return run_export(options)
+    from tao_bench.find import named_folders
+    from tao_bench.registry import load_task
+
+    names, extra = named_folders([options.task], options.tasks)
+    set_data(options.data, needed_data(names, extra))
+    task = load_task(names[0], extra)
+    if options.evaluate:
+        from tao_bench.lm_eval.evaluate import evaluate_lm_eval
+
+        return evaluate_lm_eval(task, options.evaluate, options.split, limit=options.limit, out=options.verdicts)
+    from tao_bench.lm_eval.folder import export_lm_eval
+
+    out = options.out or Path("lm_eval_tasks") / names[0].replace(":", "_")
+    return export_lm_eval(task, out, options.split, options.limit)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -16,6 +16,7 @@ from typing import Any
 
 from tao.compute import ModelShape, forward_flop, generation_flop, plan_sft
 from tao.errors import InputError
+from tao.prompts import Prompt
 from tao.recipe import ScaleFields
 from tao.report import explored_prompts
 from tao.sampling.forecast import forecast
@@ -142,11 +143,15 @@ def _spent(folder: CellFolder) -> tuple[dict[str, int], dict[str, float]]:
     return flop, took
 
 
+def _some_prompts(task: Task) -> list[Prompt]:
+    return [item.prompt for item in task.items("test")] if task.eval_only else task.pool()
+
+
 def mean_prompt_tok(model: Path, task: Task) -> float:
     """Mean tokens of the pool's prompts, from an even sample of them."""
     from tokenizers import Tokenizer
 
-    pool = task.pool()
+    pool = _some_prompts(task)
     path = model / "tokenizer.json"
     texts = ["\n".join(m.content for m in prompt.messages) for prompt in pool[:: max(1, len(pool) // _SAMPLED_PROMPTS)]]
     if not path.is_file():
@@ -184,7 +189,7 @@ class Estimator:
         task, evaluation = next(iter(self._tasks[name].values())), self.run.experiment.eval
         items = len(task.items(evaluation.split)[: evaluation.limit])
         answer = mean_answer_tok(self.run.root, task, evaluation.split)
-        return mean_prompt_tok(self.run.model.path, task), answer, items, len(task.pool())
+        return mean_prompt_tok(self.run.model.path, task), answer, items, 0 if task.eval_only else len(task.pool())
 
     def cost(self, prepared: Prepared) -> Cost:
         """Planned FLOPs of a cell."""

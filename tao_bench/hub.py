@@ -41,7 +41,7 @@ def fetch(source: HubSource, root: Path) -> Path:
     scratch = folder.parent / f".{os.getpid()}.tmp"
     scratch.mkdir(parents=True, exist_ok=True)
     try:
-        _reach(source)
+        reach(source)
         for name, text in _files(source):
             (scratch / name).write_text(text, encoding="utf-8")
         scratch.rename(folder)
@@ -65,15 +65,22 @@ def _error(source: HubSource, error: Exception) -> HubError:
     return HubError(f"the hub's copy of {source.id} could not be loaded ({said})", source.id, f"{fix} to load it")
 
 
-def _reach(source: HubSource) -> None:
-    """Fail fast where the hub does not answer: `datasets` alone retries for minutes."""
+def reach(source: HubSource) -> None:
+    """Fail fast where the hub does not answer: `datasets` alone retries for minutes.
+
+    Raises:
+        HubError: No answer, or no such data set.
+    """
     if Path(source.id).is_dir():
         return
     import huggingface_hub
     from huggingface_hub import constants
 
     if not constants.HF_HUB_OFFLINE:
-        huggingface_hub.HfApi().dataset_info(source.id, timeout=PROBE_S)
+        try:
+            huggingface_hub.HfApi().dataset_info(source.id, timeout=PROBE_S)
+        except Exception as error:  # whatever the transport raises
+            raise _error(source, error) from error
 
 
 def _files(source: HubSource) -> Iterator[tuple[str, str]]:

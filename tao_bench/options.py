@@ -96,6 +96,21 @@ it cannot show
 """
 
 
+LM_EVAL_HELP = """\
+Writes a folder that EleutherAI's lm-eval runs as it is, with tao-bench installed beside it:
+  lm_eval --model hf --model_args pretrained=MODEL --include_path DIR --tasks NAME --apply_chat_template
+It holds the split's prompts, what they are about and the labels, which lm-eval itself never sees: the metric `correct`
+is our verifier's verdict. The other way round, any lm-eval task is evaluated in an experiment as `lm_eval:NAME`.
+"""
+
+EVERY_HELP = """\
+Writes one record an arm, task and seed in the schema of the every_eval_ever project (evalevalai.com), version 0.3.0:
+OUT/data/TASK/DEVELOPER/MODEL/UUID.json with accuracy and its interval, UUID_samples.jsonl with one row an item. Running
+the command again replaces its files. Questions and golds are written where the task's data is generated here; those of
+external data are not ours to publish and stand as their hash, unless --full is given.
+"""
+
+
 def _folders(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tasks", "--tasks-dir", type=Path, action="append", default=[], metavar="DIR",
@@ -372,14 +387,48 @@ def build_parser() -> argparse.ArgumentParser:
     port.add_argument("--database", action="append", default=[], metavar="NAME", help="these databases only")
     port.add_argument("--limit", type=int, metavar="N", help="the first N golds of each database only")
 
-    export = verbs.add_parser(
-        "export-lm-eval",
-        help="evaluate a task inside lm-evaluation-harness",
-        epilog="example: tao-bench export-lm-eval warehouse_sql --limit 50",
-    )
-    export.add_argument("task")
-    export.add_argument("--model", default="reference", help="reference (default), or a folder")
-    export.add_argument("--split", choices=["train", "dev", "test"], default="test")
-    export.add_argument("--limit", type=int, metavar="N", help="the first N items only")
-    export.add_argument("--out", default="", metavar="FILE", help="JSONL file for one verdict a line")
+    _export(verbs.add_parser(
+        "export",
+        help="write a task for lm-evaluation-harness, or results in the every_eval_ever schema",
+        epilog="example: tao-bench export lm-eval warehouse_sql --out lm_eval_tasks/warehouse_sql",
+    ))  # fmt: skip
     return parser
+
+
+def _export(export: argparse.ArgumentParser) -> None:
+    kinds = export.add_subparsers(dest="kind", metavar="KIND", required=True)
+    lm_eval = kinds.add_parser(
+        "lm-eval",
+        help="a task as a folder that stock lm_eval runs",
+        description=LM_EVAL_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="example: tao-bench export lm-eval warehouse_sql --evaluate reference --limit 50",
+    )
+    lm_eval.add_argument("task", metavar="TASK|DIR", help="a task, a variant (financebench:oracle), or a task's folder")
+    lm_eval.add_argument("--out", type=Path, metavar="DIR", help="the folder to write (default lm_eval_tasks/TASK)")
+    lm_eval.add_argument("--split", choices=["train", "dev", "test"], default="test")
+    lm_eval.add_argument("--limit", type=int, metavar="N", help="the first N items only")
+    lm_eval.add_argument(
+        "--evaluate", default="", metavar="MODEL", help="write nothing: run it here (reference, or a folder)"
+    )
+    lm_eval.add_argument(
+        "--verdicts", default="", metavar="FILE", help="with --evaluate: JSONL file, one verdict a line"
+    )
+    lm_eval.add_argument("--data", action="append", default=[], metavar="[VARIABLE=]DIR", help="external data it needs")
+    _folders(lm_eval)
+    every = kinds.add_parser(
+        "every-eval-ever",
+        help="an experiment's results in the every_eval_ever schema",
+        description=EVERY_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="example: tao-bench export every-eval-ever quickstart --out every_eval_ever",
+    )
+    every.add_argument("experiment", help="an experiment's name under results/, or a folder of results")
+    every.add_argument(
+        "--out", type=Path, default=Path("every_eval_ever"), metavar="DIR", help="default: every_eval_ever"
+    )
+    every.add_argument("--organisation", default="TAO-Bench user", metavar="NAME", help="who ran the evaluation")
+    every.add_argument(
+        "--full", action="store_true", help="also questions and golds of external data (local use, not to publish)"
+    )
+    every.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="published rows")

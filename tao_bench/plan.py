@@ -174,9 +174,17 @@ def prepare(
     for name, found in drift.items():
         if found:
             warnings.append(f"{name}: not what was frozen ({', '.join(found)}); these results stand apart")
+    for name, task in tasks.items():
+        if task.eval_only and experiment.eval.split != "test":
+            what = f"{name} is a task of lm-eval, for evaluation only: it has no {experiment.eval.split} split"
+            raise InputError(what, experiment.name, "evaluate it with `eval: {split: test}`")
+    for cell in cells:
+        if get_arm(cell.arm).tune is not None:
+            _refuse_borrowed(cell, tasks, experiment.name)
     dev = {name: len(task.items("dev")) if experiment.chosen_on_dev else 0 for name, task in tasks.items()}
     # One size for all folds of a task: they are published as one cell.
-    pools = {name: max(len(one.pool()) for one in folds[name] or [task]) for name, task in tasks.items()}
+    own = {name: task for name, task in tasks.items() if not task.eval_only}
+    pools = {name: max(len(one.pool()) for one in folds[name] or [task]) for name, task in own.items()}
     root = out / experiment.name
     prepared = []
     for cell in cells:
@@ -187,7 +195,7 @@ def prepare(
             task = tasks[cell.task] if cell.fold is None else folds[cell.task][cell.fold]
             folder = CellFolder(root / "cells" / cell.id, cell.eval.split)
             config = cell_config(
-                cell, task, prints[cell.task], drift[cell.task], dev_items=dev[cell.task], pool=pools[cell.task]
+                cell, task, prints[cell.task], drift[cell.task], dev_items=dev[cell.task], pool=pools.get(cell.task, 0)
             )
             tuned = None
             if cell.tune_on:
@@ -200,6 +208,18 @@ def prepare(
                 }
             prepared.append(Prepared(cell, task, folder, config, tuned))
     return Run(experiment, root, model, tuple(prepared), skipped, tuple(warnings))
+
+
+def _refuse_borrowed(cell: Cell, tasks: Mapping[str, Task], where: str) -> None:
+    """Refuse to tune on a task of lm-eval; a model tuned on others may answer one."""
+    for name in [name for name, _ in cell.tune_on] or [cell.task]:
+        if name in tasks and tasks[name].eval_only:
+            raise InputError(
+                f"arm {cell.arm!r} would tune on {name}, a task of lm-eval, which is for evaluation only",
+                where,
+                "give the arm the tasks it is to tune on: `tasks: [...]`, or `tune_on: {...}` with this one under "
+                "`transfer`",
+            )
 
 
 def _folds(experiment: Experiment, task: Task) -> range:

@@ -33,6 +33,7 @@ from tao.prompts import Prompt, read_prompts
 from tao.stage import digest, file_digest
 from tao_bench.digest import SHORT, code_digest, tree_digest
 from tao_bench.find import checkout_tasks, folder_task, task_dirs
+from tao_bench.lm_eval.borrowed import borrowed_folder, is_borrowed
 from tao_bench.task import ABOUT, LABELLED_SPLITS, Item, Split, TaskSpec, read_items, read_labels, read_spec, suggest
 from tao_bench.verify.custom import CustomVerifier, is_custom, load_function
 from tao_bench.verify.verdict import Verifier
@@ -93,10 +94,22 @@ class Task:
     @property
     def name(self) -> str:
         """What it is asked for by: its name; with its version, if it is a later one of a published task."""
-        return self.version_name.partition("@")[0] if self.folder.name == self.spec.name else self.version_name
+        plain = self.eval_only or self.folder.name == self.spec.name
+        return self.version_name.partition("@")[0] if plain else self.version_name
+
+    @property
+    def eval_only(self) -> bool:
+        """Whether it is a task of lm-eval: it has labelled test items and nothing to tune on."""
+        return is_borrowed(self.spec.name)
 
     def pool(self) -> list[Prompt]:
-        """The unlabelled prompts to tune on."""
+        """The unlabelled prompts to tune on.
+
+        Raises:
+            InputError: It is for evaluation only.
+        """
+        if self.eval_only:
+            raise InputError("is for evaluation only: a task of lm-eval has no pool", f"task {self.version_name}")
         return read_prompts(self.data / "pool.jsonl")
 
     def items(self, split: Split) -> list[Item]:
@@ -141,9 +154,10 @@ VERIFIERS = {
     "judge": "tao_bench.verify.judge:JudgeVerifier",
     "tatqa": "tao_bench.verify.tatqa:TatqaVerifier",
     "finqa": "tao_bench.verify.finqa:FinqaVerifier",
+    "lm_eval": "tao_bench.verify.lm_eval:LmEvalVerifier",
 }
 """Verifier by name; made with `verifier_options`, and with `answer_options` where it is named like the answer form."""
-WITH_DATA = ("sql",)
+WITH_DATA = ("sql", "lm_eval")
 """Verifiers that open files of the data folder: made with it as their first argument."""
 
 
@@ -248,6 +262,8 @@ def task_folder(name: str, extra: Sequence[Path] = ()) -> Path:
     Raises:
         InputError: Unknown name (with the closest known one), or no such version.
     """
+    if is_borrowed(name):
+        return borrowed_folder(split_name(name)[1], cache_root())
     found = task_dirs(extra)
     name = split_name(name)[0]
     plain, _, version = name.partition("@")
@@ -451,6 +467,8 @@ def load_task(name: str, extra: Sequence[Path] = (), fold: int | None = None) ->
         MissingData: It needs external data that is not here.
     """
     folder = task_folder(name, extra)
+    if is_borrowed(name):
+        return _borrowed(name, folder, fold)
     spec, variant = pick_variant(read_spec(folder), split_name(name)[1])
     if folder.name not in (spec.name, f"{spec.name}_v{spec.version}"):
         raise InputError(f"is named {spec.name!r} in a folder called {folder.name!r}", str(folder / "task.yaml"))
@@ -465,6 +483,14 @@ def load_task(name: str, extra: Sequence[Path] = (), fold: int | None = None) ->
     if not data.is_dir():
         _make(folder, spec, data, fold, variant)
     return Task(spec, folder, data, key, fold, variant)
+
+
+def _borrowed(name: str, folder: Path, fold: int | None) -> Task:
+    """A task of lm-eval: its folder is its data."""
+    if fold is not None:
+        raise InputError("a task of lm-eval has no folds", f"task {name}", "leave `folds` out of `eval`")
+    spec, variant = pick_variant(read_spec(folder), split_name(name)[1])
+    return Task(spec, folder, folder, folder.name.rpartition("-")[2], None, variant)
 
 
 def open_task(folder: Path, data: Path, key: str, variant: str = "") -> Task:

@@ -15,17 +15,15 @@ from rich.console import Console
 
 from tao.errors import InputError
 from tao.sampling.vllm_sampler import engine_python
-from tao_bench.cli import set_data
+from tao_bench.cli import needed_data, set_data
 from tao_bench.estimate import Estimator, learn_pace
 from tao_bench.experiment import PRESETS, Cell, Experiment, expand, read_experiment
 from tao_bench.gpu_table import print_gpu_plan
 from tao_bench.joint import FOLDER, mixture_sizes
 from tao_bench.plan import Run, prepare, write_configs
 from tao_bench.progress import listener
-from tao_bench.registry import task_folder
 from tao_bench.runner import Job, Outcome, execute, jobs_of, run_lock
 from tao_bench.store import export_results, write_json
-from tao_bench.task import read_spec
 
 
 def _load(options: argparse.Namespace) -> tuple[Experiment, list[Cell]]:
@@ -149,8 +147,7 @@ def run_experiment(options: argparse.Namespace) -> int:
         raise InputError("must be at least 1", "--jobs")
     experiment, cells = _load(options)
     sources = [experiment.made[name].source if name in experiment.made else name for name in experiment.all_tasks]
-    specs = [read_spec(task_folder(name, options.tasks)) for name in sources]
-    set_data(options.data, [spec.needs for spec in specs if spec.needs])
+    set_data(options.data, needed_data(sources, options.tasks))
     started = time.monotonic()
     run = prepare(experiment, cells, options.out, options.results, options.tasks, dry=options.dry_run)
     for name, reason in run.skipped.items():

@@ -17,12 +17,13 @@ def show_task(name: str, extra: Sequence[Path] = ()) -> int:
     for key, value in task.about().items():
         print(f"{key}: {value}")
     print(f"answer: {spec.answer}, verifier: {spec.verifier}, limits: {spec.limits.model_dump()}")
-    print(f"pool: {len(task.pool())} prompts without labels")
+    print("for evaluation only" if task.eval_only else f"pool: {len(task.pool())} prompts without labels")
     for split in LABELLED_SPLITS:
         items = task.items(split)
         levels = ", ".join(f"level {v}: {sum(i.level == v for i in items)}" for v in sorted({i.level for i in items}))
         print(f"{split}: {len(items)} items in {len({i.cluster for i in items})} clusters ({spec.cluster}); {levels}")
-    example = next((item.prompt for item in task.items("dev")), None) or task.pool()[0]
+    shown = next((item.prompt for split in ("dev", "test") for item in task.items(split)), None)
+    example = shown or task.pool()[0]
     print(f"\nan example prompt ({example.id}), as the model sees it:")
     for message in example.messages:
         print(f"  [{message.role}]")

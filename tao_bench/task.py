@@ -91,7 +91,9 @@ class TaskSpec(BaseModel):
     """Name of an environment variable with external data's folder; '' if the task makes its own."""
     hub: HubSource | None = None
     """Loaded where `needs` is not set; its folder is handed to ``generate(..., source=...)``."""
-    variants: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], Variant] = Field(default_factory=dict)
+    variants: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]*$")], Variant] = Field(
+        default_factory=dict
+    )
     """By name; the first is meant where none is named."""
     extractive: bool = False
     """Answers may be copied out of the prompt, so that an answer found there is no leak."""

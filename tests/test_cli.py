@@ -27,7 +27,7 @@ VERBS = (
     "regrade",
     "bench",
     "port",
-    "export-lm-eval",
+    "export",
 )
 HEAVY = ("torch", "transformers", "datasets", "trl", "lm_eval", "pandas", "matplotlib", "scipy", "duckdb", "sqlglot")
 

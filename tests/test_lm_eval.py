@@ -1,9 +1,14 @@
-"""The lm-eval road: same frozen outputs, same verdicts; no label in its documents; no random state touched."""
+"""Our tasks in lm-eval: same outputs, same verdicts; no label in its documents; no random state touched."""
 
 import json
+import os
 import random
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 
 import numpy
 import pytest
@@ -13,10 +18,15 @@ from tiny_task import write_task
 
 from tao.errors import InputError
 from tao.prompts import Message
-from tao_bench.lm_eval_export import evaluate_folder, export_lm_eval, export_task, run_lm_eval, task_name
+from tao_bench.cli import main
+from tao_bench.lm_eval.config import export_task, task_name
+from tao_bench.lm_eval.evaluate import evaluate_folder, run_lm_eval
+from tao_bench.lm_eval.folder import write_export
 from tao_bench.registry import load_task
 from tao_bench.task import read_labels
 from tao_bench.verify.verdict import Status
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 class Replay(LM):
@@ -152,10 +162,23 @@ def test_an_item_that_the_verifier_cannot_judge_is_missing_not_wrong(task, froze
 
 def test_a_conversation_is_refused_before_anything_runs(task, monkeypatch):
     items = task.items("test")
-    longer = replace(items[0].prompt, messages=(Message("system", "Be brief."), *items[0].prompt.messages))
+    turns = (Message("user", "Hello."), Message("assistant", "Hello."), *items[0].prompt.messages)
+    longer = replace(items[0].prompt, messages=turns)
     monkeypatch.setattr(type(task), "items", lambda self, split: [replace(items[0], prompt=longer)])
-    with pytest.raises(InputError, match=r"one user message"):
+    with pytest.raises(InputError, match=r"one system and one user message, and this prompt has user, assistant, user"):
         export_task(task, "test", task.verifier())
+
+
+def test_a_system_message_reaches_the_model_as_one(task, monkeypatch):
+    items = task.items("test")[:2]
+    told = [replace(i, prompt=replace(i.prompt, messages=(Message("system", "Be {{brief}}."), *i.prompt.messages)))
+            for i in items]  # fmt: skip
+    monkeypatch.setattr(type(task), "items", lambda self, split: told)
+    wanted = [f"<|system|>Be {{{{brief}}}}.<|end|>{chat(item.prompt)}" for item in items]
+    model, verifier = Replay(dict.fromkeys(wanted, "")), task.verifier()
+    run_lm_eval(model, export_task(task, "test", verifier))
+    verifier.close()
+    assert [text for text, _ in model.seen] == wanted
 
 
 def test_a_model_folder_is_evaluated_on_the_very_prompt_it_is_deployed_with(task, tiny_model, monkeypatch):
@@ -182,7 +205,8 @@ def test_a_model_folder_is_evaluated_on_the_very_prompt_it_is_deployed_with(task
 def test_the_command_prints_accuracy_and_stores_verdicts(task, tiny_model, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("TAO_BENCH_TASKS", str(task.folder))
     out = tmp_path / "verdicts.jsonl"
-    assert export_lm_eval("tiny", str(tiny_model), limit=1, out=str(out)) == 0
+    command = ["export", "lm-eval", "tiny", "--evaluate", str(tiny_model), "--limit", "1", "--verdicts", str(out)]
+    assert main(command) == 0
     assert "tao_bench_tiny_1_test: correct " in capsys.readouterr().out
     rows = [json.loads(line) for line in out.read_text().splitlines()]
     assert [row["item"] for row in rows] == [task.items("test")[0].prompt.id]
@@ -195,3 +219,72 @@ def test_a_tokenizer_without_chat_template_is_refused(task, tiny_model, tmp_path
     (bare / "chat_template.jinja").unlink()
     with pytest.raises(InputError, match="no chat template"):
         evaluate_folder(task, bare)
+
+
+def run_folder(folder, name, model, **metadata):
+    from lm_eval import simple_evaluate
+    from lm_eval.tasks import TaskManager
+
+    manager = TaskManager(include_path=str(folder), include_defaults=False, metadata=metadata)
+    return simple_evaluate(
+        model=model, tasks=[name], task_manager=manager, apply_chat_template=True, log_samples=True, bootstrap_iters=0
+    )
+
+
+def test_the_exported_folder_judges_as_we_do_and_shows_lm_eval_no_label(task, frozen, tiny_model, tmp_path):
+    """The tokenizer named in the model arguments tells which answers fill the limit."""
+    out = tmp_path / "tasks" / "tiny"
+    name = write_export(task, out)
+    answers = {chat(item.prompt): frozen[item.prompt.id] for item in task.items("test")}
+    results = run_folder(out, name, Replay(answers), pretrained=str(tiny_model))
+    samples = {sample["doc"]["id"]: sample for sample in results["samples"][name]}
+    labels, verifier = read_labels(task.data, "test"), task.verifier()
+    for item in task.items("test"):
+        text = frozen[item.prompt.id]
+        finish = "length" if len(text.encode()) >= task.spec.limits.max_new_tok else "stop"  # a token a byte
+        verdict = verifier.grade(item.prompt, labels[item.prompt.id].gold, text, finish)
+        sample = samples[item.prompt.id]
+        assert sample["correct"] == verdict.score
+        kept = json.dumps({key: sample[key] for key in ("doc", "target", "arguments")}, default=str)
+        assert labels[item.prompt.id].target not in kept
+    verifier.close()
+    assert not (out / "data" / "pool.jsonl").exists() and not (out / "data" / "labels" / "train.jsonl").exists()
+
+
+def test_a_folder_exported_with_another_verifier_is_refused(task, tmp_path):
+    name = write_export(task, tmp_path / "out")
+    note = tmp_path / "out" / "export.json"
+    note.write_text(json.dumps({**json.loads(note.read_text()), "verifier": "0" * 12}))
+    with pytest.raises(InputError, match="another verifier than is installed here"):
+        run_folder(tmp_path / "out", name, Replay({}))
+
+
+def test_a_folder_that_holds_other_files_is_not_replaced(task, tmp_path):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(InputError, match="holds files that are no export"):
+        write_export(task, tmp_path)
+    out = tmp_path / "out"
+    assert write_export(task, out, limit=2) == write_export(task, out, limit=3)
+
+
+def test_stock_lm_eval_runs_an_exported_folder_of_a_users_task(tiny_model, tmp_path):
+    """A task that `new` wrote and that grades by its own function, run by lm-eval's own command in another folder."""
+    from tao_bench.new import new_task
+
+    new_task("mine", "classify", tmp_path / "tasks")
+    folder = tmp_path / "tasks" / "mine"
+    spec = (folder / "task.yaml").read_text()
+    (folder / "own.py").write_text("def grade(prompt, gold, response):\n    return bool(gold)\n")
+    kept = [line for line in spec.splitlines() if not line.startswith("verifier:")]
+    (folder / "task.yaml").write_text("\n".join([*kept, "verifier: own.py:grade", ""]))
+    environment = {**os.environ, "TAO_BENCH_CACHE": str(tmp_path / "cache"), "PYTHONPATH": str(ROOT)}
+    run = partial(subprocess.run, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    made = run([sys.executable, "-m", "tao_bench.cli", "export", "lm-eval", str(folder), "--out", "exported"])
+    assert made.returncode == 0, made.stderr
+    shutil.rmtree(tmp_path / "tasks"), shutil.rmtree(tmp_path / "cache")
+    command = [sys.executable, "-m", "lm_eval", "--model", "hf", "--model_args", f"pretrained={tiny_model}"]
+    command += ["--device", "cpu", "--include_path", "exported", "--tasks", "tao_bench_mine_1_test", "--limit", "2"]
+    done = run([*command, "--apply_chat_template", "--log_samples", "--output_path", "out"])
+    assert done.returncode == 0, done.stderr[-2000:]
+    results = json.loads(next((tmp_path / "out").rglob("results_*.json")).read_text())
+    assert results["results"]["tao_bench_mine_1_test"]["correct,none"] == 1.0

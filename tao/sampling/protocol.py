@@ -239,6 +239,16 @@ class Sampler(Protocol):
 
 
 @runtime_checkable
+class HoldsWeights(Protocol):
+    """A sampler of weights on this machine, which may be asked for more than samples (log-likelihoods, say)."""
+
+    folder: Path
+    name: str
+    weights_hash: str
+    shape: ModelShape | None
+
+
+@runtime_checkable
 class KeepsResponses(Protocol):
     """A sampler whose single responses are worth keeping: what was paid for is never asked for again."""
 

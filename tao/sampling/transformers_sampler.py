@@ -64,7 +64,7 @@ class TransformersSampler:
         self.shape: ModelShape | None = ModelShape.from_config(folder)
         self.weights_hash = folder_digest(folder)
         self.name = f"transformers@1/{dtype}"
-        self._folder, self._threads = folder, threads
+        self.folder, self._threads = folder, threads
         with _undisturbed(threads):
             self._load(folder, dtype, device)
 
@@ -105,7 +105,7 @@ class TransformersSampler:
             raise InputError(
                 f"max_prompt_tok + max_new_tok = {settings.max_prompt_tok + settings.max_new_tok}, "
                 f"the model has {positions} positions",
-                str(self._folder),
+                str(self.folder),
                 "lower one of them",
             )
         identity = {"sampler": self.name, "weights": self.weights_hash}

@@ -61,7 +61,7 @@ class VllmSampler:
         self.shape: ModelShape | None = ModelShape.from_config(folder)
         self.weights_hash = folder_digest(folder)
         self.name = f"vllm@1/{dtype}"
-        self._folder, self._engine = folder, {"dtype": dtype, **(engine or {})}
+        self.folder, self._engine = folder, {"dtype": dtype, **(engine or {})}
         self._process: subprocess.Popen[str] | None = None
         self._log: IO[bytes] | None = None
         self._python = engine_python()
@@ -70,9 +70,9 @@ class VllmSampler:
     def _load_tokenizer(self) -> None:
         from transformers import AutoTokenizer
 
-        self._tokenizer: Any = AutoTokenizer.from_pretrained(str(self._folder))
+        self._tokenizer: Any = AutoTokenizer.from_pretrained(str(self.folder))
         if not self._tokenizer.chat_template:
-            raise InputError("the tokenizer has no chat template", str(self._folder), "add chat_template.jinja")
+            raise InputError("the tokenizer has no chat template", str(self.folder), "add chat_template.jinja")
 
     def chunks(self, requests: Sequence[Request], settings: Settings, seed: int) -> list[ChunkPlan]:
         """Cut requests into fixed chunks; see `tao.sampling.protocol.plan_chunks`.
@@ -155,7 +155,7 @@ class VllmSampler:
         )
         self._ask(
             {
-                "model": str(self._folder.resolve()),
+                "model": str(self.folder.resolve()),
                 "max_model_len": settings.max_prompt_tok + settings.max_new_tok,
                 "enable_prefix_caching": True,
                 "disable_log_stats": True,
@@ -176,7 +176,7 @@ class VllmSampler:
             self.close()
             raise InputError(
                 f"the vLLM engine failed: {' '.join(str(reply['error']).split())[:500]}",
-                str(self._folder),
+                str(self.folder),
                 "mend it and run the same command again (finished chunks are kept), or use `sampler: transformers`",
             )
         return reply

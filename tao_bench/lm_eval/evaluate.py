@@ -1,11 +1,7 @@
-"""Run a task inside EleutherAI's lm-eval without handing it a label.
+"""Evaluate a model on a task of ours with lm-eval's own model class, in this process.
 
-The task becomes an in-memory config: documents hold an id and the prompt, scoring calls our verifier
-by id, so labels reach neither lm-eval's documents nor its logs. The same frozen outputs get the same
-verdicts on both roads (a test says so). Never used: lm-eval's answer cache (its key leaves the weights out)
-and its global seeding (it would rewind a caller's random numbers).
-
-lm-eval tells no finish reason. An answer is taken as truncated when its own text fills the token limit.
+Never used: lm-eval's answer cache (its key leaves the weights out), its index of thousands of tasks, and its global
+seeding (it would rewind a caller's random numbers).
 """
 
 from __future__ import annotations
@@ -13,92 +9,18 @@ from __future__ import annotations
 import contextlib
 import json
 import random
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tao.errors import InputError
-from tao_bench.task import Split, read_labels
-from tao_bench.verify.verdict import Status, Verdict, Verifier
+from tao_bench.lm_eval.config import METRIC, export_task, task_name
+from tao_bench.task import Split
+from tao_bench.verify.verdict import Verdict
 
 if TYPE_CHECKING:
     from tao_bench.registry import Task
-
-METRIC = "correct"
-CountTokens = Callable[[str], int]
-
-
-def task_name(task: Task, split: Split) -> str:
-    """The task as lm-eval lists it, e.g. ``tao_bench_warehouse_sql_1_test``."""
-    variant = f"_{task.variant}" if task.variant else ""
-    return f"tao_bench_{task.spec.name}{variant}_{task.spec.version}_{split}"
-
-
-def export_task(
-    task: Task,
-    split: Split,
-    verifier: Verifier,
-    *,
-    limit: int | None = None,
-    count_tok: CountTokens | None = None,
-    record: MutableMapping[str, Verdict] | None = None,
-) -> dict[str, Any]:
-    """A task as a config that `lm_eval.simple_evaluate(tasks=[config])` takes.
-
-    Args:
-        task: The task.
-        split: The labelled split to evaluate.
-        verifier: Judges the responses; stays the caller's to close.
-        limit: Only the first items.
-        count_tok: Tokens of a response by the model's tokenizer; without it no response counts as truncated.
-        record: Filled with item id to verdict.
-
-    Returns:
-        The config. Its metric ``correct`` is accuracy; a `verifier_error` is missing data and left out.
-
-    Raises:
-        InputError: A prompt is not one user message, which is all lm-eval's chat path can send.
-    """
-    items = task.items(split)[:limit]
-    prompts = {item.prompt.id: item.prompt for item in items}
-    labels = read_labels(task.data, split)
-    for prompt in prompts.values():
-        if len(prompt.messages) != 1:
-            raise InputError(
-                "lm-eval sends one user message and this prompt has more",
-                f"{task.version_name} item {prompt.id}",
-                "evaluate it with `tao-bench run`",
-            )
-    documents = [{"id": item.prompt.id, "prompt": item.prompt.messages[-1].content} for item in items]
-    most_tok = task.spec.limits.max_new_tok
-
-    def dataset(**_: Any) -> dict[str, Any]:
-        from datasets import Dataset
-
-        return {split: Dataset.from_list(documents)}
-
-    def score(document: dict[str, Any], responses: list[str]) -> dict[str, float]:
-        response = responses[0]
-        full = count_tok is not None and count_tok(response) >= most_tok
-        name = document["id"]
-        verdict = verifier.grade(prompts[name], labels[name].gold, response, "length" if full else "stop")
-        if record is not None:
-            record[name] = verdict
-        return {} if verdict.status is Status.VERIFIER_ERROR else {METRIC: verdict.score}
-
-    return {
-        "task": task_name(task, split),
-        "custom_dataset": dataset,
-        "test_split": split,
-        "output_type": "generate_until",
-        "doc_to_text": lambda document: document["prompt"],
-        "doc_to_target": lambda document: document["id"],
-        "process_results": score,
-        "generation_kwargs": {"until": [], "max_gen_toks": most_tok, "do_sample": False},
-        "metric_list": [{"metric": METRIC, "aggregation": "mean", "higher_is_better": True}],
-        "metadata": {"version": task.spec.version, "data": task.hash},
-    }
 
 
 @contextlib.contextmanager
@@ -193,19 +115,13 @@ def evaluate_folder(
         verifier.close()
 
 
-def export_lm_eval(
-    name: str,
-    model: str,
-    *,
-    split: Split = "test",
-    limit: int | None = None,
-    batch_size: int = 16,
-    out: str = "",
+def evaluate_lm_eval(
+    task: Task, model: str, split: Split = "test", *, limit: int | None = None, batch_size: int = 16, out: str = ""
 ) -> int:
-    """The command ``tao-bench export-lm-eval``: print accuracy as lm-eval reports it and store the verdicts.
+    """The command ``tao-bench export lm-eval TASK --evaluate MODEL``: lm-eval's accuracy, and our verdicts as a file.
 
     Args:
-        name: Task name.
+        task: The task.
         model: Model folder, or ``reference``.
         split: Labelled split.
         limit: Only the first items.
@@ -216,10 +132,8 @@ def export_lm_eval(
         Exit status.
     """
     from tao_bench.models import resolve_model
-    from tao_bench.registry import load_task
 
-    task, folder = load_task(name), resolve_model(model).path
-    results, verdicts = evaluate_folder(task, folder, split, limit=limit, batch_size=batch_size)
+    results, verdicts = evaluate_folder(task, resolve_model(model).path, split, limit=limit, batch_size=batch_size)
     title = task_name(task, split)
     figure = results["results"][title].get(f"{METRIC},none")
     shown = "no item could be judged" if figure is None else f"{METRIC} {figure:.4f}"
