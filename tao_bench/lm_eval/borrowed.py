@@ -263,8 +263,8 @@ def _write(source: Source, chosen: str, out: Path) -> None:
         labels.append({"id": name, "gold": label, "target": str(task.doc_to_target(doc))})
         pairs = [[json.loads(i.args[0]) if i.args[0] else [], i.args[1]] for i in instances]
         requests.append({"id": name, "until": until} if kind == "generate_until" else {"id": name, "choices": pairs})
-    for path, rows in ((f"{SPLIT}.jsonl", items), (f"labels/{SPLIT}.jsonl", labels), (REQUESTS, requests)):
-        _write_rows(out / path, rows)
+    for path, written in ((f"{SPLIT}.jsonl", items), (f"labels/{SPLIT}.jsonl", labels), (REQUESTS, requests)):
+        _write_rows(out / path, written)
     for split in ("train", "dev"):
         _write_rows(out / f"{split}.jsonl", [])
         _write_rows(out / "labels" / f"{split}.jsonl", [])
