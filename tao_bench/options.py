@@ -88,7 +88,7 @@ is our verifier's verdict. The other way round, any lm-eval task is evaluated in
 
 EVERY_HELP = """\
 Writes one record an arm, task and seed in the schema of the every_eval_ever project (evalevalai.com), version 0.3.0:
-OUT/data/TASK/DEVELOPER/MODEL/UUID.json with accuracy and its interval, UUID_samples.jsonl with one row an item. Running the
+OUT/data/TASK/DEVELOPER/MODEL/UUID.json with accuracy and interval, UUID_samples.jsonl with one row an item. Running the
 command again replaces its files. Questions and golds are written where the task's data is generated here; those of
 external data are not ours to publish and stand as their hash, unless --full is given.
 """

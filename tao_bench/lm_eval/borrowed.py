@@ -268,8 +268,8 @@ def _write(source: Source, chosen: str, out: Path) -> None:
     for split in ("train", "dev"):
         _write_rows(out / f"{split}.jsonl", [])
         _write_rows(out / "labels" / f"{split}.jsonl", [])
-    asked = f"{source.name}:{chosen}" if chosen else source.name
-    spec = _spec(source, task, asked, chosen=chosen or names[0], metric=metric, limits=limits, items=len(items))
+    variant = f"{source.name}:{chosen}" if chosen else source.name
+    spec = _spec(source, task, variant, chosen=chosen or names[0], metric=metric, limits=limits, items=len(items))
     (out / "task.yaml").write_text(yaml.safe_dump(spec, sort_keys=False, allow_unicode=True), encoding="utf-8")
     _probe(out, labels, where)
     write_manifest(out)

@@ -86,7 +86,7 @@ class LmEvalVerifier:
 
         task, told = self._task, (self._name, number, 1)
         chooses = task.OUTPUT_TYPE == "multiple_choice"
-        cut = response
+        cut, pairs = response, []
         if chooses:
             pairs = json.loads(response)
             instances = [
