@@ -277,7 +277,7 @@ def _refuse_mute(job: _Job, result: TuneResult) -> None:
         InputError: That is so.
     """
     first = result.rounds[0].stats
-    if result.stopped == "no_signal" and first.run_rate == 0:
+    if result.stopped in ("no_signal", "thin_evidence") and first.run_rate == 0:
         judged = first.samples - first.unscored
         what = (
             f"none of {judged:,} answers works as {job.answers}"
