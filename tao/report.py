@@ -12,6 +12,7 @@ from tao.prompts import Prompt
 from tao.recipe import Recipe
 from tao.rounds import WATCH_ROUND, Round, TuneResult, read_round
 from tao.sampling.forecast import CHAR_PER_TOK, forecast
+from tao.scoring.evidence import Finding
 from tao.scoring.stats import RoundStats
 
 if TYPE_CHECKING:
@@ -73,12 +74,19 @@ def render_rounds(rounds: Sequence[Round]) -> str:
     """The rounds as a table, and the alarms."""
     alarms = [(done.number, alarm) for done in rounds for alarm in done.alarms]
     lines = [f"alarm in round {number}: {alarm.name} ({alarm.message})" for number, alarm in alarms]
-    lines += [
-        f"thin evidence in round {done.number}: {one.message}{' - not trained on' if one.level == 'refuse' else ''}"
-        for done in rounds
-        for one in done.evidence
-    ]
+    lines += [line for done in rounds for line in render_evidence(done.evidence, f" in round {done.number}")]
     return "\n".join([table(*round_rows(rounds)), *lines])
+
+
+def render_evidence(found: Sequence[Finding], where: str = "", refused: str = "not trained on") -> list[str]:
+    """What is thin about the evidence, a line a finding.
+
+    Args:
+        found: The findings.
+        where: Put behind the first words, e.g. `` in round 2``.
+        refused: What becomes of a round that is refused.
+    """
+    return [f"thin evidence{where}: {one.message}{f' - {refused}' if one.level == 'refuse' else ''}" for one in found]
 
 
 def render_strategies(rounds: Sequence[Round]) -> str:
@@ -112,27 +120,37 @@ def render_strategies(rounds: Sequence[Round]) -> str:
 
 
 def ledger_rows(ledger: Ledger) -> tuple[list[str], list[tuple[str, ...]]]:
-    """Header and rows of a ledger, tuning's sum last."""
+    """Header and rows of a ledger, tuning's sum last. What a stage is charged in parts for is named by part."""
+    entries = ledger.entries()
+    notes: dict[tuple[int, str], set[str]] = {}
+    for entry in entries:
+        notes.setdefault((entry.round, entry.stage), set()).add(entry.note)
     rows: list[tuple[str, ...]] = [
         (
-            f"{entry.round if entry.round < WATCH_ROUND else 'watch'} {entry.stage}",
+            f"{entry.round if entry.round < WATCH_ROUND else 'watch'} {entry.stage}"
+            + (f" ({entry.note.removesuffix('.jsonl')})" if len(notes[entry.round, entry.stage]) > 1 else ""),
             f"{entry.prompt_tok:,}",
             f"{entry.completion_tok:,}",
             f"{entry.train_tok:,}",
             f"{entry.model_flop:.3g}",
             f"{entry.device_flop:.3g}",
         )
-        for entry in ledger.entries()
+        for entry in entries
     ]
     rows.append(("tuning", "", "", "", f"{ledger.tuning_flop():.3g}", ""))
     return ["round, stage", "prompt tok", "completion tok", "train tok", "model FLOP", "device FLOP"], rows
 
 
+def paid(ledger: Ledger) -> float | None:
+    """Price of all that endpoints did, in dollars; None where none is known."""
+    prices = [entry.usd for entry in ledger.entries() if entry.usd is not None]
+    return sum(prices) if prices else None
+
+
 def render_ledger(ledger: Ledger) -> str:
     """Tokens and FLOPs by round and stage, work lost to kills apart."""
-    text = table(*ledger_rows(ledger))
-    prices = [entry.usd for entry in ledger.entries() if entry.usd is not None]
-    text += f"\npaid to endpoints: ${sum(prices):.4f}" if prices else ""
+    text, usd = table(*ledger_rows(ledger)), paid(ledger)
+    text += f"\npaid to endpoints: ${usd:.4f}" if usd is not None else ""
     lost = sum(entry.device_flop for entry in ledger.lost())
     return text + (f"\nlost to interruptions: {lost:.3g} device FLOP" if lost else "")
 
