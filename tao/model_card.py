@@ -21,7 +21,7 @@ import yaml
 
 from tao import __version__
 from tao.compute import Ledger
-from tao.report import STOPPED, ledger_rows, paid, round_rows
+from tao.report import STOPPED, ledger_rows, paid, part_rows, round_rows
 from tao.rounds import Round
 
 LIBRARIES = ("torch", "transformers", "trl", "peft", "vllm")
@@ -127,7 +127,9 @@ def render_card(facts: CardFacts) -> str:
         parts.append(f"It was tuned with this system message, and wants it in deployment:\n\n{quoted}")
     parts += [f"## Recipe\n\nFields that differ from the defaults:\n\n```yaml\n{_recipe(facts.recipe)}```"]
     if facts.rounds:
-        parts.append(f"## Rounds\n\n{_markdown(*round_rows(facts.rounds))}\n\n{_alarms(facts.rounds)}")
+        header, by_part = part_rows(facts.rounds)
+        tables = [_markdown(*round_rows(facts.rounds)), *([_markdown(header, by_part)] if by_part else [])]
+        parts += ["## Rounds", *tables, _alarms(facts.rounds)]
     usd = paid(facts.ledger)
     parts.append(f"## Cost\n\n{_markdown(*ledger_rows(facts.ledger))}")
     parts += [f"Paid to endpoints: ${usd:.4f}."] if usd is not None else []

@@ -51,17 +51,11 @@ def round_rows(rounds: Sequence[Round]) -> tuple[list[str], list[tuple[str, ...]
     header = "round runs clusters share abstain reward top-answer length steps kl clipped".split()
     rows: list[tuple[str, ...]] = []
     for done in rounds:
-        stats, training = done.stats, done.training
+        training = done.training
         rows.append(
             (
                 str(done.number),
-                f"{stats.run_rate:.0%}",
-                f"{stats.mean_clusters:.2f}",
-                f"{stats.mean_share:.2f}",
-                f"{stats.abstained:.0%}",
-                f"{stats.mean_reward:.3f}",
-                f"{stats.top_answer_share:.0%}",
-                f"{stats.mean_answer_char:.0f}",
+                *_figures(done.stats),
                 f"{training.get('steps', 0):.0f}",
                 f"{training['kl']:.4f}" if "kl" in training else "-",
                 f"{training['clip_fraction']:.1%}" if "clip_fraction" in training else "-",
@@ -70,12 +64,32 @@ def round_rows(rounds: Sequence[Round]) -> tuple[list[str], list[tuple[str, ...]
     return header, rows
 
 
+def _figures(stats: RoundStats) -> tuple[str, ...]:
+    return (
+        f"{stats.run_rate:.0%}",
+        f"{stats.mean_clusters:.2f}",
+        f"{stats.mean_share:.2f}",
+        f"{stats.abstained:.0%}",
+        f"{stats.mean_reward:.3f}",
+        f"{stats.top_answer_share:.0%}",
+        f"{stats.mean_answer_char:.0f}",
+    )
+
+
+def part_rows(rounds: Sequence[Round]) -> tuple[list[str], list[tuple[str, ...]]]:
+    """Header and rows of the figures by part, where the pool is a mixture (`tao.mixture`); no rows elsewhere."""
+    header = ["round part", *"prompts runs clusters share abstain reward top-answer length".split()]
+    parts = [(done.number, part, stats) for done in rounds for part, stats in done.parts.items()]
+    return header, [(f"{at} {part}", f"{stats.prompts:,}", *_figures(stats)) for at, part, stats in parts]
+
+
 def render_rounds(rounds: Sequence[Round]) -> str:
-    """The rounds as a table, and the alarms."""
+    """The rounds as a table, by part where they have parts, the alarms, and where the evidence was thin."""
     alarms = [(done.number, alarm) for done in rounds for alarm in done.alarms]
     lines = [f"alarm in round {number}: {alarm.name} ({alarm.message})" for number, alarm in alarms]
     lines += [line for done in rounds for line in render_evidence(done.evidence, f" in round {done.number}")]
-    return "\n".join([table(*round_rows(rounds)), *lines])
+    header, parts = part_rows(rounds)
+    return "\n".join([table(*round_rows(rounds)), *(["", table(header, parts), ""] if parts else []), *lines]).rstrip()
 
 
 def render_evidence(found: Sequence[Finding], where: str = "", refused: str = "not trained on") -> list[str]:
