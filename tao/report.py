@@ -13,6 +13,7 @@ from tao.recipe import Recipe
 from tao.rounds import WATCH_ROUND, Round, TuneResult, read_round
 from tao.sampling.forecast import CHAR_PER_TOK, forecast
 from tao.scoring.evidence import Finding
+from tao.scoring.judge import pairs_of
 from tao.scoring.stats import RoundStats
 
 if TYPE_CHECKING:
@@ -279,6 +280,13 @@ def render_plan(model: Path, prompts: Sequence[Prompt], recipe: Recipe, budget_f
         usd = recipe.endpoint.usd(asked * one.prompt_tok, asked * one.completion_tok)
         price = "at a price that was not given" if usd is None else f"for about ${usd:.2f}"
         lines.append(f"explored by {recipe.endpoint.model} at {recipe.endpoint.url}, {price}; its FLOPs are not known")
+    for signal in recipe.signals:
+        if signal.endpoint:
+            per = 2 * len(pairs_of(recipe.samples, signal.pairs)) if signal.mode == "pairwise" else recipe.samples
+            lines.append(
+                f"judged by {signal.endpoint.model} at {signal.endpoint.url}: about {per * each * recipe.rounds:,} "
+                "questions, fewer where answers are equal, priced in the ledger"
+            )
     if recipe.reworder:
         lines.append(f"questions reworded by {recipe.reworder.model} at {recipe.reworder.url}, priced in the ledger")
     if budget_flop is not None:

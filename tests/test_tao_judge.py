@@ -12,7 +12,9 @@ from fake_endpoint import Body, FakeEndpoint, completion
 from toy import tree
 
 from tao.cli import main
-from tao.prompts import read_jsonl
+from tao.prompts import read_jsonl, read_prompts
+from tao.recipe import make_recipe
+from tao.report import render_plan
 
 pytest.importorskip("aiohttp", reason="needs the endpoint extra")
 LATE = ("timing.jsonl", "README.md", "spec.yaml")
@@ -108,6 +110,14 @@ def test_a_run_with_a_judge_in_two_passes_is_its_single_stages(
     card = (run / "model" / "README.md").read_text()
     assert "Be even." in card and server.url not in card and "Paid to endpoints: $" in card
     assert "Thin evidence: signal (round 0)." in card
+
+
+@pytest.mark.parametrize(("mode", "questions"), [("pointwise", 2 * 6 * 12), ("pairwise", 2 * (2 * 15) * 12)])
+def test_a_plan_counts_what_a_judge_is_asked(tiny_model: Path, toy_pool_file: Path, mode: str, questions: int) -> None:
+    judge = {"signal": "judge", "endpoint": {"url": "http://x/v1", "model": "m"}, "mode": mode, "weight": 1}
+    recipe = make_recipe({"rounds": 2, "samples": 6, "signals": [judge]})
+    plan = render_plan(tiny_model, read_prompts(toy_pool_file), recipe, None)
+    assert f"judged by m at http://x/v1: about {questions:,} questions" in plan
 
 
 def test_two_passes_alone_have_to_be_read(
