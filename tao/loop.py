@@ -5,7 +5,7 @@ what the prompts point at, and a recipe. On disk, under ``out``::
 
     recipe.json                 what was asked for
     round-0/samples.jsonl       stage 1 (see `tao.sampling.passes`)
-    round-0/scores.jsonl        stage 2 (see `tao.scoring.score`)
+    round-0/scores.jsonl        stage 2 (see `tao.scoring.score`); a judge's replies are beside it
     round-0/checkpoint/         stage 3, float32; what round 1 samples from
     round-0/round.json          the round is complete: its hash, statistics, alarms, training figures
     ledger.jsonl  lost.jsonl    tokens and FLOPs of every stage; work that kills threw away

@@ -21,7 +21,7 @@ import yaml
 
 from tao import __version__
 from tao.compute import Ledger
-from tao.report import STOPPED, ledger_rows, round_rows
+from tao.report import STOPPED, ledger_rows, paid, part_rows, round_rows
 from tao.rounds import Round
 
 LIBRARIES = ("torch", "transformers", "trl", "peft", "vllm")
@@ -127,8 +127,12 @@ def render_card(facts: CardFacts) -> str:
         parts.append(f"It was tuned with this system message, and wants it in deployment:\n\n{quoted}")
     parts += [f"## Recipe\n\nFields that differ from the defaults:\n\n```yaml\n{_recipe(facts.recipe)}```"]
     if facts.rounds:
-        parts.append(f"## Rounds\n\n{_markdown(*round_rows(facts.rounds))}\n\n{_alarms(facts.rounds)}")
+        header, by_part = part_rows(facts.rounds)
+        tables = [_markdown(*round_rows(facts.rounds)), *([_markdown(header, by_part)] if by_part else [])]
+        parts += ["## Rounds", *tables, _alarms(facts.rounds)]
+    usd = paid(facts.ledger)
     parts.append(f"## Cost\n\n{_markdown(*ledger_rows(facts.ledger))}")
+    parts += [f"Paid to endpoints: ${usd:.4f}."] if usd is not None else []
     parts.append("## Made with\n\n" + "\n".join(f"- {line}" for line in [*_machine(), *_seconds(facts.timing)]))
     return "\n\n".join(parts) + "\n"
 
@@ -149,9 +153,10 @@ def _tuned(rounds: Sequence[Round]) -> str:
 
 
 def _alarms(rounds: Sequence[Round]) -> str:
-    # Names only: an alarm's message may quote an answer.
+    # Names only: an alarm's message may quote an answer, a finding's the address of a server.
     found = [f"{alarm.name} (round {done.number})" for done in rounds for alarm in done.alarms]
-    return f"Alarms: {', '.join(found) or 'none'}."
+    thin = [f"{one.name} (round {done.number})" for done in rounds for one in done.evidence]
+    return f"Alarms: {', '.join(found) or 'none'}. Thin evidence: {', '.join(thin) or 'none'}."
 
 
 def _recipe(fields: Mapping[str, Any]) -> str:

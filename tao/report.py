@@ -12,6 +12,8 @@ from tao.prompts import Prompt
 from tao.recipe import Recipe
 from tao.rounds import WATCH_ROUND, Round, TuneResult, read_round
 from tao.sampling.forecast import CHAR_PER_TOK, forecast
+from tao.scoring.evidence import Finding
+from tao.scoring.judge import pairs_of
 from tao.scoring.stats import RoundStats
 
 if TYPE_CHECKING:
@@ -50,17 +52,11 @@ def round_rows(rounds: Sequence[Round]) -> tuple[list[str], list[tuple[str, ...]
     header = "round runs clusters share abstain reward top-answer length steps kl clipped".split()
     rows: list[tuple[str, ...]] = []
     for done in rounds:
-        stats, training = done.stats, done.training
+        training = done.training
         rows.append(
             (
                 str(done.number),
-                f"{stats.run_rate:.0%}",
-                f"{stats.mean_clusters:.2f}",
-                f"{stats.mean_share:.2f}",
-                f"{stats.abstained:.0%}",
-                f"{stats.mean_reward:.3f}",
-                f"{stats.top_answer_share:.0%}",
-                f"{stats.mean_answer_char:.0f}",
+                *_figures(done.stats),
                 f"{training.get('steps', 0):.0f}",
                 f"{training['kl']:.4f}" if "kl" in training else "-",
                 f"{training['clip_fraction']:.1%}" if "clip_fraction" in training else "-",
@@ -69,16 +65,43 @@ def round_rows(rounds: Sequence[Round]) -> tuple[list[str], list[tuple[str, ...]
     return header, rows
 
 
+def _figures(stats: RoundStats) -> tuple[str, ...]:
+    return (
+        f"{stats.run_rate:.0%}",
+        f"{stats.mean_clusters:.2f}",
+        f"{stats.mean_share:.2f}",
+        f"{stats.abstained:.0%}",
+        f"{stats.mean_reward:.3f}",
+        f"{stats.top_answer_share:.0%}",
+        f"{stats.mean_answer_char:.0f}",
+    )
+
+
+def part_rows(rounds: Sequence[Round]) -> tuple[list[str], list[tuple[str, ...]]]:
+    """Header and rows of the figures by part, where the pool is a mixture (`tao.mixture`); no rows elsewhere."""
+    header = ["round part", *"prompts runs clusters share abstain reward top-answer length".split()]
+    parts = [(done.number, part, stats) for done in rounds for part, stats in done.parts.items()]
+    return header, [(f"{at} {part}", f"{stats.prompts:,}", *_figures(stats)) for at, part, stats in parts]
+
+
 def render_rounds(rounds: Sequence[Round]) -> str:
-    """The rounds as a table, and the alarms."""
+    """The rounds as a table, by part where they have parts, the alarms, and where the evidence was thin."""
     alarms = [(done.number, alarm) for done in rounds for alarm in done.alarms]
     lines = [f"alarm in round {number}: {alarm.name} ({alarm.message})" for number, alarm in alarms]
-    lines += [
-        f"thin evidence in round {done.number}: {one.message}{' - not trained on' if one.level == 'refuse' else ''}"
-        for done in rounds
-        for one in done.evidence
-    ]
-    return "\n".join([table(*round_rows(rounds)), *lines])
+    lines += [line for done in rounds for line in render_evidence(done.evidence, f" in round {done.number}")]
+    header, parts = part_rows(rounds)
+    return "\n".join([table(*round_rows(rounds)), *(["", table(header, parts), ""] if parts else []), *lines]).rstrip()
+
+
+def render_evidence(found: Sequence[Finding], where: str = "", refused: str = "not trained on") -> list[str]:
+    """What is thin about the evidence, a line a finding.
+
+    Args:
+        found: The findings.
+        where: Put behind the first words, e.g. `` in round 2``.
+        refused: What becomes of a round that is refused.
+    """
+    return [f"thin evidence{where}: {one.message}{f' - {refused}' if one.level == 'refuse' else ''}" for one in found]
 
 
 def render_strategies(rounds: Sequence[Round]) -> str:
@@ -112,27 +135,37 @@ def render_strategies(rounds: Sequence[Round]) -> str:
 
 
 def ledger_rows(ledger: Ledger) -> tuple[list[str], list[tuple[str, ...]]]:
-    """Header and rows of a ledger, tuning's sum last."""
+    """Header and rows of a ledger, tuning's sum last. What a stage is charged in parts for is named by part."""
+    entries = ledger.entries()
+    notes: dict[tuple[int, str], set[str]] = {}
+    for entry in entries:
+        notes.setdefault((entry.round, entry.stage), set()).add(entry.note)
     rows: list[tuple[str, ...]] = [
         (
-            f"{entry.round if entry.round < WATCH_ROUND else 'watch'} {entry.stage}",
+            f"{entry.round if entry.round < WATCH_ROUND else 'watch'} {entry.stage}"
+            + (f" ({entry.note.removesuffix('.jsonl')})" if len(notes[entry.round, entry.stage]) > 1 else ""),
             f"{entry.prompt_tok:,}",
             f"{entry.completion_tok:,}",
             f"{entry.train_tok:,}",
             f"{entry.model_flop:.3g}",
             f"{entry.device_flop:.3g}",
         )
-        for entry in ledger.entries()
+        for entry in entries
     ]
     rows.append(("tuning", "", "", "", f"{ledger.tuning_flop():.3g}", ""))
     return ["round, stage", "prompt tok", "completion tok", "train tok", "model FLOP", "device FLOP"], rows
 
 
+def paid(ledger: Ledger) -> float | None:
+    """Price of all that endpoints did, in dollars; None where none is known."""
+    prices = [entry.usd for entry in ledger.entries() if entry.usd is not None]
+    return sum(prices) if prices else None
+
+
 def render_ledger(ledger: Ledger) -> str:
     """Tokens and FLOPs by round and stage, work lost to kills apart."""
-    text = table(*ledger_rows(ledger))
-    prices = [entry.usd for entry in ledger.entries() if entry.usd is not None]
-    text += f"\npaid to endpoints: ${sum(prices):.4f}" if prices else ""
+    text, usd = table(*ledger_rows(ledger)), paid(ledger)
+    text += f"\npaid to endpoints: ${usd:.4f}" if usd is not None else ""
     lost = sum(entry.device_flop for entry in ledger.lost())
     return text + (f"\nlost to interruptions: {lost:.3g} device FLOP" if lost else "")
 
@@ -247,6 +280,13 @@ def render_plan(model: Path, prompts: Sequence[Prompt], recipe: Recipe, budget_f
         usd = recipe.endpoint.usd(asked * one.prompt_tok, asked * one.completion_tok)
         price = "at a price that was not given" if usd is None else f"for about ${usd:.2f}"
         lines.append(f"explored by {recipe.endpoint.model} at {recipe.endpoint.url}, {price}; its FLOPs are not known")
+    for signal in recipe.signals:
+        if signal.endpoint:
+            per = 2 * len(pairs_of(recipe.samples, signal.pairs)) if signal.mode == "pairwise" else recipe.samples
+            lines.append(
+                f"judged by {signal.endpoint.model} at {signal.endpoint.url}: about {per * each * recipe.rounds:,} "
+                "questions, fewer where answers are equal, priced in the ledger"
+            )
     if recipe.reworder:
         lines.append(f"questions reworded by {recipe.reworder.model} at {recipe.reworder.url}, priced in the ledger")
     if budget_flop is not None:

@@ -152,7 +152,7 @@ def finished_cells(run: Path) -> list[tuple[dict[str, Any], CellFolder]]:
 def read_rounds(folder: CellFolder) -> list[dict[str, Any]]:
     """What a label-free cell's rounds said of themselves: statistics, alarms, training figures; why it stopped."""
     result = folder.tune / "result.json"
-    keys = ("stats", "alarms", "training", "parts")
+    keys = ("stats", "alarms", "training", "parts", "evidence")
     if not result.is_file():
         return []
     stopped = json.loads(result.read_text(encoding="utf-8"))["stopped"]

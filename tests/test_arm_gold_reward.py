@@ -96,6 +96,16 @@ def test_no_rule_of_the_vote_applies_unless_the_recipe_says_so() -> None:
         GoldRewardOptions(recipe={"min_vote": 1})
 
 
+@pytest.mark.parametrize(
+    "recipe", [{"mix": {"direct": 1, "few_shot": 1}}, {"mix": {"direct": 1, "repair": 1}}, {"adaptive": {}}]
+)
+def test_verdicts_do_not_choose_what_is_explored(recipe: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="labels may make this arm's rewards, not its samples"):
+        GoldRewardOptions(recipe=recipe)
+    assert TaoOptions(recipe=recipe).made(LIMITS).exploring().passes == 2
+    assert GoldRewardOptions(recipe={"mix": {"direct": 1, "reorder": 1}}).made(LIMITS).exploring().passes == 1
+
+
 def test_all_pool_labels_count_as_used() -> None:
     assert GoldRewardOptions().labels_used(1600) == 1600
     assert (GoldRewardOptions(prompts=100).labels_used(1600), GoldRewardOptions(prompts=100).labels_used(40)) == (

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from tao.cli import main
+from tao.recipe import make_recipe
+from tao.spec import parse_signal
 
 
 @pytest.fixture
@@ -42,6 +44,15 @@ def test_help_teaches_and_loads_nothing_heavy(verb: list[str]) -> None:
     code += "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
     done = subprocess.run([sys.executable, "-c", code, *verb, "--help"], capture_output=True, text=True, check=True)
     assert "example" in done.stdout and "tao " in done.stdout
+
+
+@pytest.mark.parametrize("verb", ["tune", "score"])
+def test_help_says_how_a_judge_is_written(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main([verb, "--help"])
+    written = next(word for word in capsys.readouterr().out.split() if word.startswith("judge:"))
+    recipe = make_recipe({"signals": [parse_signal(written)]})
+    assert recipe.signals[0].endpoint is not None and recipe.signals[0].weight
 
 
 @pytest.mark.parametrize(

@@ -3,17 +3,22 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tao.compute import Ledger
 from tao.errors import InputError
 from tao.meaning import Outcome, Reading
 from tao.mixture import MixedInterpreter, limits_of, mixed, named, of_part, part_of, raised, shares, turns
+from tao.model_card import CardFacts, render_card
 from tao.prompts import Message, Prompt
+from tao.report import render_rounds
 from tao.rounds import Round
+from tao.scoring.evidence import Finding
 from tao.scoring.signals import Weighed
 from tao.scoring.stats import RoundStats
 
@@ -125,6 +130,22 @@ def test_a_part_that_collapses_does_not_hide_in_the_mean() -> None:
     (alarm,) = raised([first], whole, parts)
     assert alarm.name == "small/run_rate"
     assert alarm.message == "small: answers that work 80% -> 40%"
+
+
+def test_report_and_card_show_every_part_and_what_is_thin(tmp_path: Path) -> None:
+    small = replace(GOOD, prompts=50, run_rate=0.4)
+    thin = (Finding("run_rate", "warn", "only 25.0% of the answers work"),)
+    rounds = [Round(0, None, GOOD, (), {}, parts={"big": GOOD, "small": small}, evidence=thin)]
+    report = render_rounds(rounds)
+    facts = CardFacts("m", "b", "d", 250, "sql", {}, Ledger(tmp_path / "ledger.jsonl"), rounds=rounds, stopped="rounds")
+    for text in (report, render_card(facts)):
+        (line,) = [line for line in text.splitlines() if "0 small" in line]
+        assert line.replace("|", "").split()[2:4] == ["50", "40%"] and "0 big" in text
+    assert report.endswith("\n\nthin evidence in round 0: only 25.0% of the answers work")
+    assert "Alarms: none. Thin evidence: run_rate (round 0)." in render_card(facts)
+    alone = [replace(rounds[0], parts={}, evidence=())]
+    assert "part" not in render_rounds(alone)
+    assert "Thin evidence: none." in render_card(replace(facts, rounds=alone))
 
 
 def test_few_prompts_need_a_larger_fall_so_that_false_alarms_stay_as_rare() -> None:

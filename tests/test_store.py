@@ -14,6 +14,7 @@ from tao_bench.store import (
     finished_cells,
     is_finished,
     pool_folds,
+    read_rounds,
     read_timing,
     write_json,
 )
@@ -57,6 +58,16 @@ def test_only_finished_cells_are_published(tmp_path: Path) -> None:
     ]  # fmt: skip
     ledger = [json.loads(line) for line in (target / "ledger.jsonl").read_text().splitlines()]
     assert ledger == [{"cell": name, "stage": "train", "model_flop": 3} for name in ("a", "b")]
+
+
+def test_a_round_refused_for_thin_evidence_is_published_with_its_reason(tmp_path: Path) -> None:
+    folder = make_cell(tmp_path / "run", "a")
+    thin = {"name": "trusted", "level": "refuse", "message": "only 1.0% of the prompts have a trusted vote"}
+    (folder.tune / "round-0").mkdir(parents=True)
+    write_json(folder.tune / "round-0" / "round.json", {"stats": {}, "alarms": [], "training": {}, "evidence": [thin]})
+    write_json(folder.tune / "result.json", {"stopped": "thin_evidence"})
+    (row,) = read_rounds(folder)
+    assert (row["stopped"], row["evidence"]) == ("thin_evidence", [thin])
 
 
 def test_publishing_again_replaces_what_was_there(tmp_path: Path) -> None:

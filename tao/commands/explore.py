@@ -72,6 +72,7 @@ def run(args: argparse.Namespace) -> int:
     quiet_libraries()
     from tao.sampling.passes import explore_round
     from tao.sampling.samplers import reworder_factory, sampler_factory
+    from tao.sampling.samples import read_samples
 
     ledger = Ledger(args.out.with_suffix(".ledger.jsonl"))
     interpreter = make_plain(args.answers or "text")  # a single pass is not read
@@ -95,5 +96,6 @@ def run(args: argparse.Namespace) -> int:
             sampler.close()
             interpreter.close()
     print(render_ledger(ledger))
-    print(f"{len(prompts):,} prompts, {len(prompts) * recipe.samples:,} samples: {args.out}")
+    drawn = sum(map(len, read_samples(args.out).values()))  # adaptive n may leave some unspent
+    print(f"{len(prompts):,} prompts, {drawn:,} samples: {args.out}")
     return 0

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from tao.commands.shared import (
+    SIGNALS_ABOUT,
     Verbs,
     add_verb,
     answers_option,
@@ -22,7 +23,8 @@ from tao.commands.shared import (
 )
 from tao.forms import make_plain
 
-ABOUT = """\
+ABOUT = (
+    """\
 Stage 2 alone: scores samples without knowing the truth. Answers that mean the same vote together; further signals have
 their say; a prompt without a vote to trust abstains. What 'tao tune' does second in a round, to the same bytes.
 
@@ -32,14 +34,15 @@ The samples may be of any origin, one JSON object a line:
   samples.jsonl of 'tao explore' or of a round
 Rewards in them are not read here: 'tao train' takes them as they are.
 
-signals: NAME:weight=W moves the reward, NAME:veto=V takes an answer's vote away below V. NAME is grounded, recomputes,
-answers_at_all, reward_model (with model=DIR), or your own rule: package.module:function or file.py:function.
-
+"""
+    + SIGNALS_ABOUT
+    + """
 exports, for other trainers; prompts that abstain are left out:
   sft     {"messages": [...]}, the winners
   pairs   {"prompt", "chosen", "rejected", "chosen_reward", "rejected_reward"}
   groups  {"prompt_id", "prompt", "responses", "rewards"}
 """
+)
 EXAMPLE = """\
 example:
   tao score --prompts pool.jsonl --samples work/samples.jsonl --answers number --out work/scores.jsonl \\
@@ -75,7 +78,8 @@ def run(args: argparse.Namespace) -> int:
     from tao.errors import InputError
     from tao.exchange.export import export
     from tao.exchange.samples import match, read_given, write_samples
-    from tao.report import render_scores
+    from tao.report import render_evidence, render_ledger, render_scores
+    from tao.scoring.evidence import round_evidence
     from tao.scoring.score import charge_signals, score
     from tao.scoring.signals import load_signals
 
@@ -107,12 +111,17 @@ def run(args: argparse.Namespace) -> int:
             scored = score(
                 prompts, samples, interpreter, recipe.rewards(), out=args.out, signals=signals, progress=progress
             )
-        charge_signals(scored, signals, Ledger(args.out.with_suffix(".ledger.jsonl")), args.round)
+        ledger = Ledger(args.out.with_suffix(".ledger.jsonl"))
+        charge_signals(scored, signals, ledger, args.round)
     finally:
         interpreter.close()
         for weighed in signals:
             weighed.signal.close()
     print(render_scores(scored.stats()))
+    thin = round_evidence(scored, recipe.thin_evidence, recipe.source, signals)
+    print(*render_evidence(thin, refused="'tao tune' would not train on it"), sep="\n", end="\n" if thin else "")
+    if ledger.entries():  # only signals that compute, or that are paid for, cost something
+        print(render_ledger(ledger))
     for kind, file in args.export:
         rows = export(scored, kind, Path(file), per_prompt=recipe.per_prompt, pairs=recipe.pairs)
         print(f"{rows:,} {kind}: {file}")

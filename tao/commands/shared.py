@@ -18,6 +18,16 @@ if TYPE_CHECKING:
 
     Progress = Callable[[str, int, int], None]
 
+SIGNALS_ABOUT = """\
+signals: NAME:weight=W moves the reward, NAME:veto=V takes an answer's vote away below V. NAME is grounded, recomputes,
+answers_at_all, reward_model (with model=DIR), judge, or your own rule: package.module:function or file.py:function.
+judge is a model behind an OpenAI-compatible server, which never sees a reference answer:
+  judge:endpoint.url=http://localhost:8000/v1,endpoint.model=MODEL,endpoint.key_env=VARIABLE,weight=0.5
+It gives a mark; mode=pairwise has it compare two answers, verdict=yes_no or verdict=probability has it say whether one
+is right. endpoint.usd_per_m_in and endpoint.usd_per_m_out put a price into the ledger.
+"""
+"""What ``--signals`` takes, for the verbs that score."""
+
 Verbs = Any
 """What ``ArgumentParser.add_subparsers`` returns; argparse has no public name for it."""
 
@@ -80,7 +90,7 @@ def signal_options(parser: argparse.ArgumentParser) -> None:
         "--guidelines",
         action="append",
         metavar="TEXT",
-        help="what a judge holds answers against; repeatable; only for a signal that judges",
+        help="what a judge holds answers against; repeatable; only with a judge among the signals",
     )
 
 

@@ -152,7 +152,10 @@ def _claim(args: argparse.Namespace, recipe: Recipe, made_from: dict[str, Any]) 
     from tao.stage import folder_digest
     from tao.training import settings
 
-    exploring = {"rounds", "samples", "mix", "temperature", "sampler", "vllm", "endpoint", "prompts_per_round"}
+    exploring = set(
+        "rounds samples mix temperature ladder wording adaptive reworder sampler vllm endpoint prompts_per_round "
+        "thin_evidence".split()
+    )
     fields = recipe.model_dump(mode="json")
     claim(
         args.out,

@@ -10,6 +10,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from tao.commands.shared import (
+    SIGNALS_ABOUT,
     Verbs,
     add_verb,
     answers_option,
@@ -37,7 +38,8 @@ if TYPE_CHECKING:
     from tao.rounds import TuneResult
     from tao.spec import RunSpec
 
-ABOUT = """\
+ABOUT = (
+    """\
 Tunes a model without labels: it answers every prompt several times, answers that agree with each other
 are taken for right, and the model is trained toward them; then again, round after round. The tuned model
 costs as much per answer as before. Stop it at any moment: the same command goes on where it was.
@@ -57,9 +59,9 @@ handles name what an answer is tried on, relative to the file: a database instan
 --guidelines are what a judge among the signals holds answers against; without one they are refused, nothing else reads
 them. --name is the model's in its card.
 
-signals: NAME:weight=W moves the reward, NAME:veto=V takes an answer's vote away below V. NAME is grounded, recomputes,
-answers_at_all, reward_model (with model=DIR), or your own rule: package.module:function or file.py:function.
-
+"""
+    + SIGNALS_ABOUT
+    + """
 All of this may stand in a file instead (--spec run.yaml; keys are the options with _ for -, recipe may be a file or the
 fields themselves; options win). The run writes its own as --out/spec.yaml:
   name: tickets
@@ -79,7 +81,9 @@ old prompts. Then both models answer the same prompts once more, and promotion.j
 replace the old: only if no alarm goes off. --out/model is there only if it may.
 
 objectives (recipe: objective), all weights or adapters (recipe: lora: {r: 16, alpha: 32, target: all-linear}):
-""" + listing()
+"""
+    + listing()
+)
 EXAMPLE = """\
 examples:
   tao tune --model tao_bench/reference/model --prompts pool.jsonl --answers sql --out runs/mine \\
@@ -277,7 +281,7 @@ def _refuse_mute(job: _Job, result: TuneResult) -> None:
         InputError: That is so.
     """
     first = result.rounds[0].stats
-    if result.stopped == "no_signal" and first.run_rate == 0:
+    if result.stopped in ("no_signal", "thin_evidence") and first.run_rate == 0:
         judged = first.samples - first.unscored
         what = (
             f"none of {judged:,} answers works as {job.answers}"

@@ -1,6 +1,7 @@
 """Gold reward: TAO's loop with the vote swapped for the verifier's verdict on the pool's sealed labels.
 
 The ceiling of any label-free signal: same exploring, same objectives, same budget, and a signal that is never wrong.
+Exploring takes one pass only: what a second one would learn from the first would come from verdicts.
 An answer is right (they all mean the same then) or it does not work, so `tao.loop.tune` runs as it is and its
 advantages are those of a 0/1 reward. In its rounds the share of answers that work is thus the share that is right, and
 the alarm on it sees the truth on the pool, which no label-free run can.
@@ -13,12 +14,15 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar
 
+from pydantic import model_validator
+
 from tao.errors import InputError
 from tao.meaning import Outcome, Reading
 from tao.prompts import Prompt
 from tao.stage import digest
 from tao_bench.arms.contract import Arm, Workplace
 from tao_bench.arms.tao import TaoOptions, run_loop
+from tao_bench.task import Limits
 from tao_bench.verify.verdict import Status, Verifier
 
 RIGHT = "correct"
@@ -39,6 +43,16 @@ class GoldRewardOptions(TaoOptions):
     DEFAULTS: ClassVar[Mapping[str, Any]] = MappingProxyType(
         {"min_votes": 1, "consensus_floor": 0.0, "support": 0.0, "mentions": False, "thin_evidence": "ignore"}
     )
+
+    @model_validator(mode="after")
+    def _one_pass(self) -> GoldRewardOptions:
+        # A first pass would be read by verdicts: examples, failures and who gets more would come from the labels.
+        if self.made(Limits(max_prompt_tok=512, max_new_tok=96)).exploring().passes > 1:
+            raise ValueError(
+                "recipe: few_shot, repair and adaptive choose by a first reading, which here holds the verdicts; "
+                "leave them out: labels may make this arm's rewards, not its samples"
+            )
+        return self
 
     def title(self) -> str:
         """E.g. ``gold-reward n=8 x2``."""
