@@ -446,7 +446,9 @@ def make_recipe(fields: Mapping[str, Any], where: str = "recipe") -> Recipe:
             else:
                 message = fault["msg"].removeprefix("Value error, ")
                 faults.append(f"{name}: {message}" if name else message)
-        raise InputError("; ".join(faults), where, f"fields: {', '.join(Recipe.model_fields)}") from error
+        # Those of the base class stand first in pydantic's list; what people ask for most comes first here.
+        names = sorted(Recipe.model_fields, key=lambda name: name in ScaleFields.model_fields)
+        raise InputError("; ".join(faults), where, f"fields: {', '.join(names)}") from error
 
 
 def read_recipe(path: Path) -> Recipe:

@@ -37,12 +37,18 @@ def results() -> Iterator[list[Result]]:
     engine.close()
 
 
+CLOCK = ("SELECT DATE('now')",)
+"""Queries whose answer is the day they are asked on; Spark was asked on another one."""
+
+
 def test_no_difference_from_spark_that_is_not_meant(results: list[Result]) -> None:
     known = known_differences()
     unmeant = [
         f"{result.finding}: {result.question.sql} | Spark {result.spark[:200]} | emulator {result.emulator[:200]}"
         for result in results
-        if result.finding not in GOOD and known.get(result.question.sql, (None,))[0] is not result.finding
+        if result.finding not in GOOD
+        and result.question.sql not in CLOCK
+        and known.get(result.question.sql, (None,))[0] is not result.finding
     ]
     assert unmeant == []
 

@@ -93,7 +93,7 @@ def test_the_command_says_red_and_goes_on(tmp_path: Path, capsys: pytest.Capture
     apply(bad, {"task.yaml": {"replace": ["verifier: choice", "verifier: choices"]}})
     assert run_check([str(bad), str(good)]) == 1
     out = capsys.readouterr().out
-    assert "bad: RED" in out and "fix: use choice" in out and "good@1" in out
+    assert "bad: RED" in out and "fix: use calls, choice" in out and "good@1" in out
 
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
