@@ -265,7 +265,7 @@ def test_without_any_trusted_vote_the_model_is_kept(base: Path, tmp_path: Path) 
             return [Reading(Outcome.UNSCORED)] * len(answers)
 
     result = tune(base, POOL, Deaf(), RECIPE, tmp_path / "run", seed=1)
-    assert (result.stopped, result.checkpoint, len(result.rounds)) == ("no_signal", base, 1)
+    assert (result.stopped, result.checkpoint, len(result.rounds)) == ("thin_evidence", base, 1)
     assert result.rounds[0].stats.unscored == 96
 
 
