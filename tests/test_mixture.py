@@ -123,7 +123,7 @@ GOOD = RoundStats(
 
 
 def test_a_part_that_collapses_does_not_hide_in_the_mean() -> None:
-    first = Round(0, None, GOOD, (), {}, {"big": GOOD, "small": GOOD})
+    first = Round(0, None, GOOD, (), {}, parts={"big": GOOD, "small": GOOD})
     whole = replace(GOOD, run_rate=0.70)  # ten points: below the limit of the whole
     parts = {"big": replace(GOOD, run_rate=0.82), "small": replace(GOOD, run_rate=0.4)}
     assert raised([first], whole, {}) == ()
