@@ -321,6 +321,9 @@ def build_parser() -> argparse.ArgumentParser:
     trace.add_argument("--items", type=int, default=300, metavar="N", help="dev items answered greedily (300)")
     trace.add_argument("--sampled", type=int, default=100, metavar="N", help="the first of them also sampled (100)")
     trace.add_argument("--samples", type=int, default=16, metavar="N", help="samples an item; 0 for none (16)")
+    trace.add_argument(
+        "--cells", action="append", default=[], metavar="TEXT", help="only cells whose id contains this; repeatable"
+    )
     trace.add_argument("--model", metavar="DIR", help="the model its cells started from, if it was a folder")
     trace.add_argument("--jobs", type=int, metavar="N", help="processes at a time (default: CPU cores)")
     trace.add_argument("--out", type=Path, default=Path("runs"), metavar="DIR", help="where runs are kept")

@@ -225,6 +225,10 @@ def _drift(model: Path, base: Path, prompts: Sequence[Prompt], samples: Mapping[
     return kl_between(model, base, scored, Optim(precision="bf16"))
 
 
+def _wanted(cell: Mapping[str, Any], only: Sequence[str]) -> bool:
+    return not only or any(text in cell["cell"] for text in only)
+
+
 def _start_model(cell: Mapping[str, Any], named: str | None) -> Path:
     """Folder of the model a cell started from; cells know only its name and hash."""
     from tao_bench.models import resolve_model
@@ -239,7 +243,7 @@ def _start_model(cell: Mapping[str, Any], named: str | None) -> Path:
     return model.path
 
 
-def _parts(run: Path, plan: Plan, tasks: Sequence[Path], named: str | None) -> list[_Work]:
+def _parts(run: Path, plan: Plan, tasks: Sequence[Path], named: str | None, only: Sequence[str]) -> list[_Work]:
     """What there is to measure: every finished label-free cell of an experiment that trained anything."""
     from tao_bench.registry import load_task
 
@@ -247,7 +251,7 @@ def _parts(run: Path, plan: Plan, tasks: Sequence[Path], named: str | None) -> l
     seen: set[str] = set()
     for cell, folder in finished_cells(run):
         trained = _checkpoints(folder)
-        if not trained:
+        if not trained or not _wanted(cell, only):
             continue
         if cell["deployed"]["labels"]:
             raise InputError(
@@ -271,7 +275,7 @@ def _parts(run: Path, plan: Plan, tasks: Sequence[Path], named: str | None) -> l
         parts.append(_Work(cell, models=tuple(trained), out=folder.root / "trace", **common))
     if not parts:
         raise InputError(
-            "no finished cell that was tuned without labels",
+            "no finished cell that was tuned without labels" + (f" and is called {', '.join(only)}" if only else ""),
             str(run),
             "run the experiment first; its checkpoints must still be there",
         )
@@ -310,6 +314,7 @@ def trace(
     tasks: Sequence[Path] = (),
     *,
     model: str | None = None,
+    only: Sequence[str] = (),
     jobs: int = 1,
     tell: Callable[[int, int], None] = lambda done, everything: None,
 ) -> list[Point]:
@@ -320,13 +325,14 @@ def trace(
         plan: What is measured.
         tasks: Further task folders.
         model: The model its cells started from, where it is not found by the name they know it by.
+        only: Cells whose id contains one of these; all if empty.
         jobs: Processes at a time.
         tell: Called with the parts done and all parts.
 
     Raises:
         InputError: Nothing to trace, or the models start from labels.
     """
-    parts = _parts(run, plan, tasks, model)
+    parts = _parts(run, plan, tasks, model, only)
     os.environ.update({"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"})
     measured: dict[str, list[dict[str, Any]]] = {}
     with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
@@ -375,6 +381,7 @@ def run_trace(options: argparse.Namespace) -> int:
             plan,
             options.tasks,
             model=options.model,
+            only=options.cells,
             jobs=options.jobs or os.cpu_count() or 1,
             tell=lambda done, everything: bars.update(bar, completed=done, total=everything),
         )
@@ -393,6 +400,7 @@ def _command(options: argparse.Namespace) -> str:
     return (
         f"tao-bench trace {options.experiment} --items {options.items} "
         f"--sampled {options.sampled} --samples {options.samples}"
+        + "".join(f" --cells {text}" for text in options.cells)
     )
 
 

@@ -15,14 +15,14 @@ from tao_bench.report.examples import ItemText, TaskTexts
 from tao_bench.report.load import load
 
 SCHEMAS = Path(__file__).resolve().parent / "schemas" / "every_eval_ever"
-AGGREGATE = json.loads((SCHEMAS / "eval.schema.json").read_text())
-INSTANCE = json.loads((SCHEMAS / "instance_level_eval.schema.json").read_text())
+AGGREGATE = jsonschema.Draft7Validator(json.loads((SCHEMAS / "eval.schema.json").read_text()))
+INSTANCE = jsonschema.Draft7Validator(json.loads((SCHEMAS / "instance_level_eval.schema.json").read_text()))
 NOW = 1_800_000_000.5
 
 
 @pytest.fixture
 def results(tmp_path):
-    plan = synthetic_results.Plan(seeds=2, headline_seeds=2)
+    plan = synthetic_results.Plan(sft=((50, -0.1),), tao=((4, 1, 0.1),), seeds=2, headline_seeds=2)
     return synthetic_results.build(tmp_path / "results" / "made", plan)
 
 
@@ -51,9 +51,9 @@ def test_every_record_and_row_is_valid_and_tells_the_cells_accuracy(results, tmp
     assert len(paths) == len(set(paths)) == len(loaded.cells)
     for cell, path in zip(loaded.cells, paths, strict=True):
         record, rows = read(path)
-        jsonschema.validate(record, AGGREGATE)
-        for row in rows:
-            jsonschema.validate(row, INSTANCE)
+        AGGREGATE.validate(record)
+        for row in rows[:40]:
+            INSTANCE.validate(row)
         right = [row.status == "correct" for row in loaded.rows[cell.id]]
         result = record["evaluation_results"][0]
         assert result["score_details"]["score"] == pytest.approx(sum(right) / len(right))

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy
 import pytest
 import torch
+import yaml
 from lm_eval.api.model import LM
 from tiny_task import write_task
 
@@ -286,5 +287,9 @@ def test_stock_lm_eval_runs_an_exported_folder_of_a_users_task(tiny_model, tmp_p
     command += ["--device", "cpu", "--include_path", "exported", "--tasks", "tao_bench_mine_1_test", "--limit", "2"]
     done = run([*command, "--apply_chat_template", "--log_samples", "--output_path", "out"])
     assert done.returncode == 0, done.stderr[-2000:]
+    samples = [json.loads(line) for line in next((tmp_path / "out").rglob("samples_*.jsonl")).open()]
+    most = yaml.safe_load(spec)["limits"]["max_new_tok"]
+    cut = [len(sample["resps"][0][0].encode()) >= most for sample in samples]  # a token a byte
+    assert [sample["correct"] for sample in samples] == [0.0 if one else 1.0 for one in cut] and len(samples) == 2
     results = json.loads(next((tmp_path / "out").rglob("results_*.json")).read_text())
-    assert results["results"]["tao_bench_mine_1_test"]["correct,none"] == 1.0
+    assert results["results"]["tao_bench_mine_1_test"]["correct,none"] == 1 - sum(cut) / 2

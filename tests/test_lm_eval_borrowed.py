@@ -285,7 +285,7 @@ def test_commands_about_tuning_say_that_there_is_no_pool(command, capsys, tmp_pa
     [
         ("lm_eval:", "which task of lm-eval?"),
         ("lm_eval:local_sums:lenient", r"(?s)has no filter 'lenient'.*strict-match, flexible-extract"),
-        ("lm_eval:arc", "is a group of tasks of lm-eval|is a tag|arc_easy"),
+        ("lm_eval:mmlu", "is a group of tasks of lm-eval, not one task"),
         ("lm_eval:lambada_openai", "cannot be loaded|asks for loglikelihood"),
     ],
 )

@@ -119,6 +119,12 @@ def test_the_command_follows_a_real_run_and_goes_on_where_it_was(tmp_path: Path,
     answers = list((tmp_path / "work").rglob("trace/*/greedy-3.jsonl"))
     before = {path: path.stat().st_mtime_ns for path in answers}
     shutil.rmtree(stored.parent)
+    status, text = bench.run(*more, "--cells", "no-such-arm")
+    assert status == 2
+    assert "is called no-such-arm" in text
+    assert bench.run(*more, "--cells", "tao-n4")[0] == 0
+    assert read_trace(stored)[1] == points
+    shutil.rmtree(stored.parent)
     assert bench.run(*more)[0] == 0
     assert stored.read_bytes() == first
     assert {path: path.stat().st_mtime_ns for path in answers} == before

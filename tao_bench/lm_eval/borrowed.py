@@ -263,13 +263,13 @@ def _write(source: Source, chosen: str, out: Path) -> None:
         labels.append({"id": name, "gold": label, "target": str(task.doc_to_target(doc))})
         pairs = [[json.loads(i.args[0]) if i.args[0] else [], i.args[1]] for i in instances]
         requests.append({"id": name, "until": until} if kind == "generate_until" else {"id": name, "choices": pairs})
-    for path, written in ((f"{SPLIT}.jsonl", items), (f"labels/{SPLIT}.jsonl", labels), (REQUESTS, requests)):
-        _write_rows(out / path, written)
+    for path, table in ((f"{SPLIT}.jsonl", items), (f"labels/{SPLIT}.jsonl", labels), (REQUESTS, requests)):
+        _write_rows(out / path, table)
     for split in ("train", "dev"):
         _write_rows(out / f"{split}.jsonl", [])
         _write_rows(out / "labels" / f"{split}.jsonl", [])
-    full = f"{source.name}:{chosen}" if chosen else source.name
-    spec = _spec(source, task, full, chosen=chosen or names[0], metric=metric, limits=limits, items=len(items))
+    variant = f"{source.name}:{chosen}" if chosen else source.name
+    spec = _spec(source, task, variant, chosen=chosen or names[0], metric=metric, limits=limits, items=len(items))
     (out / "task.yaml").write_text(yaml.safe_dump(spec, sort_keys=False, allow_unicode=True), encoding="utf-8")
     _probe(out, labels, where)
     write_manifest(out)

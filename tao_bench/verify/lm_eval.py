@@ -86,9 +86,9 @@ class LmEvalVerifier:
 
         task, told = self._task, (self._name, number, 1)
         chooses = task.OUTPUT_TYPE == "multiple_choice"
-        cut = response
-        pairs = json.loads(response) if chooses else []
+        cut, pairs = response, []
         if chooses:
+            pairs = json.loads(response)
             instances = [
                 Instance("loglikelihood", document, ("", ""), at, told, resps=[(float(score), bool(greedy))])
                 for at, (score, greedy) in enumerate(pairs)
