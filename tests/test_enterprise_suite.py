@@ -8,6 +8,7 @@ import json
 import re
 import sys
 from collections import Counter
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from types import ModuleType
@@ -19,7 +20,7 @@ from tao.answers.calls import meaning, run, typed
 from tao.prompts import Prompt, read_prompts
 from tao_bench.check import check_fixtures
 from tao_bench.registry import Task, load_task, make_verifier
-from tao_bench.suite import SIZES, UNSEEN
+from tao_bench.suite import MONTHS, SIZES, UNSEEN, day_words
 from tao_bench.task import Label, read_items, read_labels, read_spec
 from tao_bench.verify.verdict import Status
 
@@ -138,7 +139,7 @@ def test_ticket_labels_follow_from_the_policy_in_the_prompt(data: dict[str, Path
     for prompt, _, level, label in rows(data["ticket_triage"], "test"):
         text = prompt.messages[0].content
         owners = dict(re.findall(r"^- (.+): (\w+)$", text, re.MULTILINE))
-        start = re.search(r"product starts at p(\d), anything else at p(\d)", text)
+        start = re.search(r"starts at p(\d)(?:, anything else at p(\d))?", text)
         assert start and set(label.gold[:-1]) <= set(module("ticket_triage").TEAMS)
         if level == "table":
             assert len(label.gold) == 2 and label.gold[0] in owners.values()
@@ -199,6 +200,61 @@ def test_calls_run_and_their_order_counts(data: dict[str, Path]) -> None:
 def test_arena_replies_keep_their_rules_and_other_days_break_them(data: dict[str, Path]) -> None:
     verifier = load_task("enterprise_arena").verifier()
     for prompt, _, _, label in rows(data["enterprise_arena"], "dev"):
-        days = re.findall(r"promised for (\d+ \w+ \d{4})", prompt.messages[0].content)
-        verdict = verifier.grade(prompt, label.gold, f"{label.target}\nNot {days[0]}.", "stop")
-        assert verdict.status is Status.WRONG
+        days = re.findall(r"promised for (\d+) (\w+) (\d{4})", prompt.messages[0].content)
+        for other in ("{} {} {}", "{}th of {}"):
+            said = label.target.replace("will arrive", f"will not arrive on {other.format(*days[0])} but")
+            assert verifier.grade(prompt, label.gold, said, "stop").status is Status.WRONG
+
+
+def test_arena_replies_that_list_days_or_sums_break_them(data: dict[str, Path]) -> None:
+    verifier = load_task("enterprise_arena").verifier()
+    listed = 0
+    for prompt, _, _, label in rows(data["enterprise_arena"], "dev"):
+        page = prompt.messages[0].content
+        promised = re.search(r"promised for (\d+) (\w+) (\d{4})", page)
+        assert promised is not None
+        start = date(int(promised[3]), MONTHS.index(promised[2]) + 1, int(promised[1]))
+        spam = ", ".join(day_words(start + timedelta(ahead)) for ahead in range(3, 40))
+        assert (
+            verifier.grade(prompt, label.gold, label.target.replace("will arrive on", f"{spam}: "), "stop").score == 0
+        )
+        rate = re.search(r"agreed: (\d+) euros", page)
+        if rate and "The credit comes to" in label.target:
+            sums = " or ".join(f"{int(rate[1]) * count:,}" for count in (9, 14, 19, 24, 29, 34, 39))
+            spammed = label.target.replace("The credit comes to", f"{sums} or")
+            assert verifier.grade(prompt, label.gold, spammed, "stop").score == 0
+            priced = label.target.replace("The credit comes to", f"At {rate[1]} euros a day the credit comes to")
+            assert verifier.grade(prompt, label.gold, priced, "stop").score == 1
+            listed += 1
+    assert listed > 50
+
+
+def test_arena_causes_may_be_said_in_other_words(data: dict[str, Path]) -> None:
+    named = module("enterprise_arena").named
+    for cause, said in (
+        ("a cracked casting", "There was a crack in the casting."),
+        ("a missing customs form", "A customs form was missing."),
+        ("a strike at the port", "The port was on strike"),
+        ("late steel", "The steel came late."),
+    ):
+        assert re.search(named(cause), said, re.IGNORECASE | re.DOTALL)
+        assert not re.search(named(cause), "It is late.", re.IGNORECASE | re.DOTALL)
+
+
+def test_policy_signal_tells_a_figure_from_what_is_added_to_another() -> None:
+    cites = module("policy_qa", "signal").cites
+    policy = (
+        "2.1 Purchase limit: 1,200 euros.\n"
+        "2.2 From 5 years of service on, the limit is 50 euros more than in clause 2.1.\n"
+        "2.3 From 25 January 2025 on, the limit is 25 euros.\nQuestion: ..."
+    )
+    answers = ("1200; 2.1", "1,200 euros; clause 2.1", "1250; 2.2", "50; 2.2", "2025; 2.3", "25; 2.3", "7; 2.9")
+    assert cites(policy, answers) == [1.0, 1.0, 0.5, 0.0, 0.0, 1.0, 0.0]
+    assert cites(policy, ["not stated"]) == [0.5]
+
+
+def test_percentages_change_by_points(data: dict[str, Path]) -> None:
+    pages = "".join(p.messages[0].content for p in read_prompts(data["policy_qa"] / "pool.jsonl"))
+    pages += "".join(prompt.messages[0].content for prompt, *_ in rows(data["policy_qa"], "dev"))
+    assert re.search(r"\d percentage points? (?:more|less) than|by \d+ percentage points?", pages)
+    assert not re.search(r"\d percent (?:more|less) than|by \d+ percent\.", pages)

@@ -8,6 +8,7 @@ import random
 from pathlib import Path
 
 import pytest
+import toy
 from lm_eval.api.model import LM
 
 from tao.compute import Ledger, forward_flop
@@ -328,3 +329,52 @@ def test_a_changed_yaml_is_another_task(tmp_path, monkeypatch):
     assert load_task("lm_eval:mine@1").data == first.data
     own_task(tmp_path, monkeypatch, "description: Two.")
     assert load_task("lm_eval:mine").hash != first.hash
+
+
+TRANSFER = """\
+name: damage
+model: {model}
+tasks: {tasks}
+transfer: {transfer}
+arms:
+  - arm: base
+  - {{arm: tao, samples: 4, rounds: 1, {tuned}recipe: {{learning_rate: 0.001, batch_size: 4}}}}
+"""
+JOINT = "tune_on: {toy_task: 1}, "
+THINGS, SUMS = "lm_eval:local_things", "lm_eval:local_sums"
+
+
+def damage(tmp_path, model, tasks, transfer, tuned=JOINT):
+    """The command of an experiment that asks what tuning did to tasks of lm-eval."""
+    path = tmp_path / "damage.yaml"
+    path.write_text(TRANSFER.format(model=model, tasks=tasks, transfer=transfer, tuned=tuned))
+    folders = [f"--{name}={tmp_path / name}" for name in ("out", "results", "reports")]
+    return ["run", str(path), "--tasks", str(toy.TASK), "--limit", "3", "--jobs", "1", *folders]
+
+
+def test_a_model_tuned_on_a_task_of_ours_is_asked_what_that_did_to_lm_evals(taught_model, tmp_path, capsys):
+    code = main(damage(tmp_path, taught_model, ["toy_task"], [THINGS, SUMS]))
+    assert code == 0, capsys.readouterr().err
+    folder = tmp_path / "reports" / "damage"
+    report, matrix = (folder / "report.md").read_text(), (folder / "matrix.csv").read_text()
+    assert all(name in report and name in matrix for name in (THINGS, SUMS))
+    rows = [json.loads(line) for path in (tmp_path / "results").rglob("rows/*.jsonl") for line in path.open()]
+    borrowed = [row for row in rows if row["task"].startswith("lm_eval:")]
+    assert {row["arm"] for row in borrowed} == {"base", "tao"} and len(borrowed) == 12
+    assert "verifier_error" not in {row["status"] for row in borrowed}
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        (["toy_task", THINGS], [SUMS], "tune_on: {toy_task: 1, 'lm_eval:local_things': 1}, ", THINGS),
+        (["toy_task", SUMS], [THINGS], "", SUMS),  # each task would get a model of its own
+        (["toy_task"], [THINGS], "tune_on: {'lm_eval:local_things': 1}, ", THINGS),
+    ],
+)
+def test_no_mixture_holds_a_task_of_lm_eval(tiny_model, tmp_path, capsys, parts):
+    tasks, transfer, tuned, name = parts
+    assert main(damage(tmp_path, tiny_model, tasks, transfer, tuned)) == 2
+    said = capsys.readouterr().err
+    assert (f"would tune on {name}, a task of lm-eval" in said) if name in tasks else ("is not among" in said)
+    assert not (tmp_path / "out").exists()

@@ -33,10 +33,11 @@ class Case:
     supplier: str
     cause: str
     measure: str
+    promised: date
     day: date
-    earlier: tuple[date, ...]
-    """Delivery days that no longer hold."""
     credit: int
+    slips: tuple[int, ...]
+    """What the credit would be with another number of days."""
     lines: tuple[str, ...]
 
 
@@ -47,7 +48,7 @@ def draw_case(rng: Random, company: str, level: str) -> Case:
     number = f"{company[:2].upper()}-{rng.randint(10_000, 99_999)}"
     promised = date(2025, 1, 6) + timedelta(rng.randrange(500))
     late, more = rng.randint(6, 20), rng.randint(3, 18)
-    rate = 5 * rng.randint(9, 60)
+    rate = 10 * rng.randint(5, 30)  # no credit may look like a year of the file
     cause, measure = rng.choice(words.CAUSES), rng.choice(words.FIXES)
     first, last = promised + timedelta(late), promised + timedelta(late + more)
     customer = f"{word(rng)} {rng.choice(('Dairy', 'Steel', 'Textiles', 'Paper', 'Foods', 'Chemicals', 'Glass'))}"
@@ -55,14 +56,16 @@ def draw_case(rng: Random, company: str, level: str) -> Case:
     def ago(days: int) -> str:
         return day_words(promised - timedelta(days))
 
-    entries = [f"{ago(60)}: {customer} orders a {product}, delivery promised for {day_words(promised)}."]
-    entries.append(f"{ago(9)}: Delay because of {cause} at our supplier {supplier}.")
+    article = "an" if product[0] in "AEIOU" else "a"
+    entries = [f"{ago(60)}: {customer} orders {article} {product}, delivery promised for {day_words(promised)}."]
+    entries.append(f"{ago(9)}: Delay because of {cause} on the side of our supplier {supplier}.")
     if level == "plain":
-        day, credit, earlier = first, 10 * rng.randint(20, 400), (promised,)
+        day, credit, slips = first, 10 * rng.randint(20, 400), ()
         entries.append(f"{ago(7)}: New delivery day {day_words(day)}.")
         entries.append(f"{ago(6)}: {measure.capitalize()}. A credit of {credit:,} euros was granted.")
     else:
-        day, credit, earlier = last, rate * (late + more), (promised, first)
+        day, credit = last, rate * (late + more)
+        slips = tuple(rate * days for days in range(2, 61) if days != late + more)
         entries.append(f"{ago(7)}: New delivery day {day_words(first)}; {measure}.")
         entries.append(f"{ago(6)}: Credit agreed: {rate} euros for each day of delay after the day promised.")
         entries.append(f"{ago(2)}: Correction: delivery takes {more} days longer than the last entry on it says.")
@@ -76,18 +79,28 @@ def draw_case(rng: Random, company: str, level: str) -> Case:
         entries.insert(rng.randint(1, len(entries)), said)
     head = f"Case {number} of {company}, product {product}, customer {customer}, contact {contact}, handled by {me}."
     return Case(
-        number, customer, contact, me, product, supplier, cause, measure, day, earlier, credit, (head, *entries)
+        number, customer, contact, me, product, supplier, cause, measure, promised, day, credit, slips, (head, *entries)
     )
 
 
-def day_pattern(day: date) -> str:
-    """A date as people write it: 3 May 2025, May 3 (2025), 3rd of May, 2025-05-03, 03.05.2025, 3 May."""
-    month = MONTHS[day.month - 1]
-    names = f"{month}|{month[:3]}\\.?"
-    return (
-        rf"(?<!\d)(?:0?{day.day}(?:st|nd|rd|th)?\.?\s+(?:of\s+)?(?:{names})|(?:{names})\s+0?{day.day}(?:st|nd|rd|th)?(?!\d)"
-        rf"|{day.isoformat()}|0?{day.day}[./]0?{day.month}[./]{day.year})"
-    )
+def day_pattern(*days: date) -> str:
+    """Any of some dates as people write them: 3 May 2025, May 3 (2025), 3rd of May, 2025-05-03, 03.05.2025, 3 May."""
+    found = []
+    for year, number in dict.fromkeys((day.year, day.month) for day in days):
+        in_month = [day.day for day in days if (day.year, day.month) == (year, number)]
+        one, month = f"0?(?:{'|'.join(map(str, in_month))})", MONTHS[number - 1]
+        names = f"(?:{month}|{month[:3]}\\.?)"
+        found.append(
+            rf"{one}(?:st|nd|rd|th)?\.?\s+(?:of\s+)?{names}|{names}\s+{one}(?:st|nd|rd|th)?(?!\d)"
+            rf"|{year}-0?{number}-{one}(?!\d)|{one}[./]0?{number}[./]{year}"
+        )
+    return rf"(?<!\d)(?:{'|'.join(found)})"
+
+
+def named(cause: str) -> str:
+    """The words of a cause as a pattern in which order, endings and what stands between are free."""
+    parts = [part for part in re.findall(r"\w+", cause) if len(part) > 2 and part not in ("the", "two")]
+    return r"\A" + "".join(rf"(?=.*\b{re.escape(part[:5])})" for part in parts)
 
 
 def quoted(text: str) -> str:
@@ -105,11 +118,14 @@ def make_row(rng: Random, company: str, level: str, unseen: bool) -> Row:
     said = {"day": f"The {case.product} will arrive on {day_words(case.day)}."}
     if kind in ("reply", "points"):
         rules.append({"number": case.credit, "why": "the credit"})
+        if case.slips:
+            sums = "|".join(re.sub(r"(?=\d{3}\Z)", ",?", str(slip)) for slip in case.slips)
+            rules.append({"must_not": rf"(?<![\w.,-])(?:{sums})(?![\w-]|[.,]\d)", "why": "another credit"})
         said["credit"] = f"The credit comes to {case.credit:,} euros."
     if kind in ("note", "press"):
         rules.append(
             {
-                "must": quoted(case.cause.partition(" ")[2] if case.cause.startswith("a") else case.cause),
+                "must": named(case.cause),
                 "why": "the cause",
             }
         )
@@ -126,7 +142,9 @@ def make_row(rng: Random, company: str, level: str, unseen: bool) -> Row:
             {"must": r"\A(?:(?!\n- |\A- ).)*(?:(?:\A|\n)- (?:(?!\n- ).)*){3}\Z", "why": "exactly three points"}
         )
         said["measure"] = f"{case.measure.capitalize()}."
-    rules += [{"must_not": day_pattern(day), "why": "a delivery day that no longer holds"} for day in case.earlier]
+    # Days from the one promised on stand for delivery alone: a list of days, or of sums, shall not pass.
+    others = [day for day in (case.promised + timedelta(ahead) for ahead in range(61)) if day != case.day]
+    rules.append({"must_not": day_pattern(*others), "why": "another delivery day"})
     demands = [
         "Mention no other delivery day.",
         f"Use at most {most} words.",

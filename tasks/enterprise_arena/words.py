@@ -10,11 +10,11 @@ PRODUCTS = (
 CAUSES = (
     "a cracked casting|a missing customs form|a strike at the port|a wrong drawing|a failed leak test|"
     "a software fault|late steel|a mix-up of two orders|a flooded hall|a broken mould|an expired permit|"
-    "a short circuit|a supplier's insolvency|a recalled bearing"
+    "a short circuit|an insolvency|a recalled bearing"
 ).split("|")
 FIXES = (
     "a night shift was added|a second forwarder was hired|the part was made in house|the test was repeated|"
-    "a spare unit is sent|the drawing was corrected|the order was split|an engineer travels along|"
+    "a spare unit is sent|the drawing was corrected|overtime was agreed|an engineer travels along|"
     "the permit was renewed|the hall was cleared"
 ).split("|")
 NOISE = (

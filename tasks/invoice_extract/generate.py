@@ -32,10 +32,11 @@ CURRENCIES = {
 """ISO code to mark, name and tax rates: a dollar or krona sign alone does not tell the currency."""
 ASK = (
     "Question: Read the invoice into one JSON object with the keys invoice_number, invoice_date, due_date (dates as "
-    "YYYY-MM-DD), supplier, customer, order_number (the customer's; null if there is none), currency (ISO 4217 code), "
-    "lines (a list of item, quantity, unit_price, amount, in the order printed), subtotal (sum of the lines), discount "
-    "(0 if none), tax, total, amount_due (total less what was paid before). Money is a number; quantity and amount of "
-    "returned goods are negative."
+    "YYYY-MM-DD), supplier, customer (names without address), order_number (the customer's; null if there is none), "
+    "currency (ISO 4217 code), lines (a list of item, quantity, unit_price, amount, in the order printed), subtotal "
+    "(sum of the lines), discount (as a positive number, 0 if none), tax, total, amount_due (total less what was paid "
+    "before). Money is a number; quantity and amount of returned goods are negative, and their item is without "
+    '"(returned)".'
 )
 CENT = Decimal("0.01")
 
@@ -58,8 +59,9 @@ class Invoice:
 
 
 def item_name(rng: Random) -> str:
-    base = rng.choice(words.GOODS if rng.random() < 0.75 else words.SERVICES)
-    return f"{base}, {rng.choice(words.MAKES)}" if rng.random() < 0.7 else base
+    names, kinds = (words.GOODS, words.MAKES) if rng.random() < 0.75 else (words.SERVICES, words.RATES)
+    base = rng.choice(names)
+    return f"{base}, {rng.choice(kinds)}" if rng.random() < 0.7 else base
 
 
 def terms_of(rng: Random, day: date) -> tuple[str, date]:

@@ -115,6 +115,7 @@ def _noise(rng: Random, form: Form, day: date, somebody: str, count: int) -> lis
             text.format(
                 n=rng.randint(10_000, 999_999),
                 x=rng.randint(3, 99),
+                rate=rng.randint(4, 12),
                 day=form.day(other),
                 year=other.year - rng.randint(1, 9),
                 person=somebody,

@@ -21,9 +21,12 @@ SERVICES = (
     "Domain renewal|Backup storage|Penetration test|Data migration|Training day|Workshop|Garden care"
 ).split("|")
 MAKES = (
-    "type A|type B|grey|black|white|oak finish|heavy duty|compact|extra long|spare|refill|class 2|class 3|"
-    "12 mm|22 mm|35 mm|60 cm|120 cm|5 l|10 l|250 g|1 kg|set of 4|set of 10|pack of 25|north depot|hall 3|"
-    "weekend rate|night rate|basic|premium"
+    "type A|type B|type C|model 30|model 45|series 2|series 3|class 2|class 3|basic|premium|second choice|"
+    "set of 4|set of 10|pack of 5|pack of 25|new edition|old stock|reduced|north depot|for hall 3"
+).split("|")
+RATES = (
+    "weekend rate|night rate|day rate|basic|premium|north depot|hall 3|first visit|second visit|follow-up|"
+    "per agreement|flat fee|urgent|phase 1|phase 2"
 ).split("|")
 TRADES = (
     "Supplies|Works|Trading|Services|Logistics|Print|Tools|Facilities|Systems|Studio|Partners|Foods|Technik|Handel"
@@ -58,6 +61,6 @@ NOISE = (
     "Quote {n} of {day} is hereby settled.|Delivery note {n}, shipped {day}.|"
     "Our contact: {person}, extension {x}.|Bank account {n}{x}, reference {x}.|"
     "Goods remain ours until paid in full.|Customer since {year}.|Page 1 of 1|"
-    "Registered office: {street} {x}.|Deliver to: {person}, {street} {x}.|Late payment costs {x} % a year.|"
+    "Registered office: {street} {x}.|Deliver to: {person}, {street} {x}.|Late payment costs {rate} % a year.|"
     "Next price list valid from {day}.|Company registration {n}.|Tax id {n}-{x}."
 ).split("|")

@@ -72,10 +72,10 @@ class Policy:
 
 
 def condition(
-    rng: Random, grades: tuple[str, ...], cities: tuple[str, ...], pivot: date
+    rng: Random, grades: tuple[str, ...], cities: tuple[str, ...], pivot: date, thing: bool
 ) -> tuple[str, Callable[[Case], bool]]:
-    """A condition in words and as a function."""
-    kind, grade, city = rng.randrange(6), rng.choice(grades), rng.choice(cities)
+    """A condition in words and as a function; what is about a thing asks for a place or a day, not for a person."""
+    kind, grade, city = rng.choice((1, 3, 6) if thing else range(6)), rng.choice(grades), rng.choice(cities)
     other = rng.choice([one for one in cities if one != city])
     years = rng.choice((2, 3, 5, 8, 10, 12))
     if kind == 0:
@@ -90,6 +90,8 @@ def condition(
         return f"From {day_words(pivot)} on", lambda c: c.day >= pivot
     if kind == 4:
         return f"For every {grade} in {city}", lambda c: c.grade == grade and c.city == city
+    if kind == 6:
+        return f"Outside {city}", lambda c: c.city != city
     return f"Outside {city}, for every {grade}", lambda c: c.grade == grade and c.city != city
 
 
@@ -102,7 +104,8 @@ def figure(rng: Random, matter: Matter, taken: list[int]) -> int:
 def tidy(text: str) -> str:
     """A sentence: a capital, a full stop, `an` before vowels, one of what stands alone."""
     text = re.sub(r"\b([Aa]) (?=[aeio])", r"\1n ", text[:1].upper() + text[1:])
-    return re.sub(r"(?<![\d.,])1 (working )?(\w+)s\b", r"1 \1\2", text).removesuffix(".") + "."
+    text = re.sub(r"(?<![\d.,])1 (working )?(\w+)s\b", r"1 \1\2", text)
+    return re.sub(r"(?<![\d.,])(1 (?:working )?\w+) apply\b", r"\1 applies", text).removesuffix(".") + "."
 
 
 def matter_clauses(
@@ -142,8 +145,9 @@ def matter_clauses(
             "same": words.SAME,
             "annex": words.ANNEX,
         }[kind]
+        by = f"{distance:,} {'percentage points' if matter.unit == 'percent' else matter.unit}"
         text = rng.choice(bank).format(
-            m=matter.name, v=f"{values['set']:,}", u=matter.unit, d=f"{distance:,}", r=at, x=rng.choice("ABCDEFGH")
+            m=matter.name, v=f"{values['set']:,}", u=matter.unit, by=by, r=at, x=rng.choice("ABCDEFGH")
         )
         if kind == "set":
             figures[number] = values["set"]
@@ -163,7 +167,14 @@ def draw_policy(rng: Random, unseen: bool) -> Policy:
         matters = rng.sample(groups[name], len(groups[name]))
         start = 1
         for matter in matters[:MATTERS]:
-            made = matter_clauses(rng, start, section, matter, lambda: condition(rng, grades, cities, pivot))
+            thing = name in words.THINGS
+            made = matter_clauses(
+                rng,
+                start,
+                section,
+                matter,
+                lambda: condition(rng, grades, cities, pivot, thing),  # noqa: B023
+            )
             clauses += made
             start += len(made)
         missing += [(name, matter) for matter in matters[MATTERS:]]

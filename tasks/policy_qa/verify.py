@@ -18,7 +18,7 @@ from tao_bench.verify.verdict import Status, Verdict, correct, failed
 MAX_CHARS = 200
 _NOTHING = re.compile(r"[\"'(]?not stated(?: in the policy)?[\"')]?", re.IGNORECASE)
 _CLAUSE = re.compile(r"[(\[]?(?:clause|section|no\.|§)?\s*(\d{1,2}\.\d{1,2})[)\]]?", re.IGNORECASE)
-_VALUE = re.compile(r"(.*?\d)\s*[a-z ]*", re.IGNORECASE)
+_VALUE = re.compile(r"€?\s*(.*?\d)\s*+(?:(?!(?:hundred|thousand|million|k)\b)[a-z ]*|[€%])", re.IGNORECASE)
 
 
 def grade(prompt: Prompt, gold: Any, response: str) -> Verdict:

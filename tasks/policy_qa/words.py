@@ -132,6 +132,8 @@ HELD_OUT = {
         ("cap for moving costs", "euros", 500, 6_000, 100),
     ),
 }
+THINGS = ("Records", "Laboratory")
+"""Groups about things, whose clauses depend on no person."""
 GRADES = ("apprentice", "contractor", "specialist", "team lead", "manager", "director", "analyst", "technician")
 CITIES = (
     "Oslo|Lisbon|Vienna|Dublin|Prague|Geneva|Porto|Bergen|Gdansk|Lyon|Turin|Bilbao|Ghent|Aarhus|Tampere|Riga|"
@@ -144,12 +146,12 @@ SETS = (
     "{m}: {v} {u}",
 )
 MORE = (
-    "the {m} is {d} {u} more than in clause {r}",
-    "the figure of clause {r} for the {m} rises by {d} {u}",
+    "the {m} is {by} more than in clause {r}",
+    "the figure of clause {r} for the {m} rises by {by}",
 )
 LESS = (
-    "the {m} is {d} {u} less than in clause {r}",
-    "the figure of clause {r} for the {m} falls by {d} {u}",
+    "the {m} is {by} less than in clause {r}",
+    "the figure of clause {r} for the {m} falls by {by}",
 )
 TWICE = ("the {m} is twice the figure of clause {r}", "the figure of clause {r} for the {m} is doubled")
 SAME = ("the {m} is as in clause {r}", "clause {r} goes for the {m} again")

@@ -49,6 +49,8 @@ class Policy:
         """Lines of owners (their order is free) and all lines after them."""
         owners = [f"- {subject}: {team}" for subject, team in self.owners.items()]
         start = f"A fault of a product starts at p{self.fault}, anything else at p{self.other}."
+        if self.fault == self.other:
+            start = f"Every ticket starts at p{self.fault}."
         rules = [f"{number}. {rule.text}" for number, rule in enumerate(self.rules, 1)]
         return owners, [start, "Then these rules, one after the other; each builds on the outcome so far:", *rules]
 
