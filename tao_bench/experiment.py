@@ -75,7 +75,7 @@ PRESETS = (
     "blog_sql",
     "blog_sql_70b",
 )
-ENTRY_FIELDS = ("arm", "name", "label", "seeds", "tasks", "tune_on")
+ENTRY_FIELDS = ("arm", "name", "label", "seeds", "tasks", "tune_on", "headline")
 MIXED_ARMS = ("tao", "sft")
 """Arms that can be tuned on a mixture of tasks."""
 
@@ -130,6 +130,8 @@ class ArmEntry(BaseModel):
     seeds: tuple[int, ...] | None = None
     tasks: tuple[str, ...] | None = None
     """The tasks it answers, of the experiment's own; all if None."""
+    headline: bool = False
+    """Whether the report makes its claims about this arm; where none says so, a rule picks one, looking at no result."""
     tune_on: Mapping[str, float] | None = Field(default=None, min_length=1)
     """Task to weight. One model a seed is tuned on these tasks together, their prompts (or labels) in shares of the
     weights (`tao.mixture.turns`), and answers all tasks. None: one model for every task it answers."""
@@ -141,6 +143,8 @@ class ArmEntry(BaseModel):
                 raise ValueError(f"tune_on: the weight of {task} must be above 0; leave out a task that has none")
         if self.tune_on and self.arm not in MIXED_ARMS:
             raise ValueError(f"tune_on: goes with the arms {' and '.join(MIXED_ARMS)}")
+        if self.headline and self.arm != "tao":
+            raise ValueError("headline: claims are made about an arm `tao`")
         return self
 
 
@@ -176,6 +180,8 @@ class Experiment(BaseModel):
         twice = [task for task in self.transfer if task in self.tasks]
         if twice:
             raise ValueError(f"transfer: {twice[0]} is among the tasks already")
+        if sum(entry.headline for entry in self.arms) > 1:
+            raise ValueError("headline: only one arm can be the one that claims are made about")
         if any(entry.tune_on for entry in self.arms):
             if self.eval.folds:
                 raise ValueError("tune_on: does not go with folds")
@@ -220,6 +226,7 @@ class Cell:
         engine: Keyword arguments of `vllm.LLM`.
         tune_on: Task and weight of the mixture it is tuned on; empty where it is tuned on its own task, or not at all.
         margin: See `Experiment`.
+        headline: See `ArmEntry`.
     """
 
     id: str
@@ -237,6 +244,7 @@ class Cell:
     engine: Mapping[str, Any] = field(default_factory=dict)
     tune_on: tuple[tuple[str, float], ...] = ()
     margin: float = 0.02
+    headline: bool = False
 
     @property
     def tuned_id(self) -> str:
@@ -426,6 +434,7 @@ def expand(experiment: Experiment, path: str = "experiment", tree: yaml.Node | N
                     engine=experiment.vllm,
                     tune_on=mixture,
                     margin=experiment.margin,
+                    headline=entry.headline,
                 )
     return list(cells.values())
 

@@ -96,6 +96,7 @@ def cell_config(
         "experiment": cell.experiment,
         "arm": cell.arm,
         "arm_label": cell.arm_label,
+        **({"headline": True} if cell.headline else {}),
         "arm_options": cell.options.model_dump(mode="json"),
         "task": task.version_name,
         "seed": cell.seed,
@@ -274,6 +275,8 @@ def write_configs(run: Run, restart: bool = False) -> list[str]:
                 regraded.append(prepared.cell.id)
                 continue
             if differing == ["versions"] and prepared.finished:
+                if before.get("headline") != config.get("headline"):  # a matter of the report alone
+                    write_json(path, {**config, "versions": before["versions"]})
                 kept.append(prepared.cell.id)
                 continue
             if differing and restart:
@@ -302,10 +305,11 @@ def write_configs(run: Run, restart: bool = False) -> list[str]:
 
 
 def _settled(config: Mapping[str, Any], cell: Cell) -> dict[str, Any]:
-    """A configuration without the options that change nothing about the answers."""
+    """A configuration without what changes nothing about the answers."""
+    config = {key: value for key, value in config.items() if key != "headline"}
     options = config.get("arm_options")
     if not isinstance(options, Mapping):
-        return dict(config)
+        return config
     return {**config, "arm_options": {k: v for k, v in options.items() if k not in cell.options.MANNER}}
 
 

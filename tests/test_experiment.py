@@ -24,6 +24,16 @@ arms:
 """
 
 
+def test_one_tao_arm_may_be_named_as_the_headline() -> None:
+    _, cells = parse_experiment(GRID.replace("    rounds: 3\n", "    rounds: 3\n    headline: true\n"))
+    assert {cell.arm for cell in cells if cell.headline} == {"tao"}
+    with pytest.raises(InputError, match="claims are made about an arm `tao`"):
+        parse_experiment(GRID.replace("    labels: [50, 200]\n", "    labels: [50, 200]\n    headline: true\n"))
+    twice = GRID + "    headline: true\n  - {arm: tao, name: other, samples: 16, headline: true}\n"
+    with pytest.raises(InputError, match="only one arm"):
+        parse_experiment(twice)
+
+
 def test_a_cross_validation_is_one_cell_a_fold_and_pools_under_one_id() -> None:
     text = GRID.replace("seeds: [0, 1]\n", "seeds: [0, 1]\neval: {folds: 2}\n")
     _, cells = parse_experiment(text)

@@ -117,6 +117,16 @@ def test_the_headline_arm_is_chosen_without_looking_at_results(collapse):
         assert task.headline.accuracy.value < task.curve.peak.accuracy.value
 
 
+def test_a_headline_that_the_experiment_names_is_taken(tmp_path):
+    folder = build(tmp_path / "named", COLLAPSE)
+    chosen = "TAO n=8 x2"
+    edit(folder, "cells.jsonl", lambda cell: {**cell, "headline": True} if cell["arm_label"] == chosen else cell)
+    reports = analyse(load(folder))
+    assert {report.headline.label for report in reports if report.headline} == {chosen}
+    page = (render(folder, tmp_path / "out", texts=no_texts).html.parent / "report.md").read_text()
+    assert "The headline arm is the one that the experiment file names." in page
+
+
 def test_a_collapse_is_reported_as_such(collapse):
     for task in collapse:
         found = {f.question: f for f in findings(task, (1e12, "TFLOP"))}

@@ -124,7 +124,8 @@ class TaskReport:
         base: Greedy base.
         maj: Base with voting at inference.
         sft: SFT arms by labels.
-        headline: The label-free arm that claims are made about: of the arm ``tao``, most seeds, then largest budget.
+        headline: The label-free arm that claims are made about: the one that the experiment file names, else
+            of the arm ``tao`` the one with most seeds, then the largest budget.
             The rule looks at no result.
         curve: The headline recipe's curve.
         others: Curves of other recipes.
@@ -218,7 +219,8 @@ def _task(results: Results, task: str) -> TaskReport:
     tuned = [a for a in arms if a.arm not in kinds]
     # What was tuned on other tasks alone makes no claim about this one.
     eligible = [a for a in tuned if a.arm == "tao" and task in tuned_on(a)]
-    headline = max(eligible, key=lambda a: (len(a.cells), a.flop), default=None)
+    named = [a for a in eligible if a.cells[0].raw.get("headline")]
+    headline = max(named or eligible, key=lambda a: (len(a.cells), a.flop), default=None)
     curves = [
         _curve([a for a in tuned if (a.arm, a.recipe) == key])
         for key in dict.fromkeys((a.arm, a.recipe) for a in tuned)

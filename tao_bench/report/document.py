@@ -73,6 +73,8 @@ def _lead(results: Results, reports: Sequence[TaskReport]) -> str:
         split = _split(results, report.task)
         parts.append(f"{report.task}, {report.n_items:,} {split}items in {report.n_clusters:,} clusters{absent}")
     rule = "The headline arm is the TAO arm with the most seeds, then the largest budget; the rule looks at no result."
+    if any(cell.raw.get("headline") for cell in results.cells):
+        rule = "The headline arm is the one that the experiment file names."
     drift = [f"{task} ({', '.join(found)})" for task, found in _drift(results).items() if found]
     apart = f" Not what was frozen: {'; '.join(drift)}; these results stand apart." if drift else ""
     return f"Tasks: {'; '.join(parts)}. {rule}{_folds(results)}{apart}"
