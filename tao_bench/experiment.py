@@ -131,7 +131,7 @@ class ArmEntry(BaseModel):
     tasks: tuple[str, ...] | None = None
     """The tasks it answers, of the experiment's own; all if None."""
     headline: bool = False
-    """Whether the report makes its claims about this arm; where none says so, a rule picks one, looking at no result."""
+    """Whether the report makes its claims about this arm; where none says so, a rule picks one unseen."""
     tune_on: Mapping[str, float] | None = Field(default=None, min_length=1)
     """Task to weight. One model a seed is tuned on these tasks together, their prompts (or labels) in shares of the
     weights (`tao.mixture.turns`), and answers all tasks. None: one model for every task it answers."""

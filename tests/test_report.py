@@ -119,7 +119,7 @@ def test_the_headline_arm_is_chosen_without_looking_at_results(collapse):
 
 def test_a_headline_that_the_experiment_names_is_taken(tmp_path):
     folder = build(tmp_path / "named", COLLAPSE)
-    chosen = "TAO n=8 x2"
+    chosen = "TAO n=8 ×2"
     edit(folder, "cells.jsonl", lambda cell: {**cell, "headline": True} if cell["arm_label"] == chosen else cell)
     reports = analyse(load(folder))
     assert {report.headline.label for report in reports if report.headline} == {chosen}
