@@ -355,7 +355,7 @@ def damage(tmp_path, model, tasks, transfer, tuned=JOINT):
 def test_a_model_tuned_on_a_task_of_ours_is_asked_what_that_did_to_lm_evals(taught_model, tmp_path, capsys):
     code = main(damage(tmp_path, taught_model, ["toy_task"], [THINGS, SUMS]))
     assert code == 0, capsys.readouterr().err
-    folder = tmp_path / "reports" / "damage"
+    folder = tmp_path / "reports" / "damage-first3"
     report, matrix = (folder / "report.md").read_text(), (folder / "matrix.csv").read_text()
     assert all(name in report and name in matrix for name in (THINGS, SUMS))
     rows = [json.loads(line) for path in (tmp_path / "results").rglob("rows/*.jsonl") for line in path.open()]
