@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -254,7 +255,9 @@ def draw(points: Sequence[Point], out: Path) -> None:
     for run in runs.values():
         panels.setdefault(f"{run[0].arm}, {run[0].task}" if several else run[0].arm, []).append(run)
     top = max(math.sqrt(max(0.0, point.kl)) for point in points) or 1.0
-    with canvas([2.5] * len(panels), [0.35] * (len(panels) - 1) + [0.9]) as (figure, axes):
+    shown = [100 * accuracy(point) for point in points] + [100 * point.signal for point in points if point.signal]
+    low, high = max(0.0, min(shown) - 5), min(100.0, max(shown) + 5)
+    with canvas([2.5] * len(panels), [0.35] * (len(panels) - 1) + [1.3]) as (figure, axes):
         for axis, (title, mine) in zip(axes, panels.items(), strict=True):
             for path in mine:
                 x = [math.sqrt(max(0.0, point.kl)) for point in path]
@@ -264,9 +267,9 @@ def draw(points: Sequence[Point], out: Path) -> None:
                 rings = [(at, 100 * accuracy(p)) for at, p in zip(x, path, strict=True) if p.alarms]
                 axis.plot([at for at, _ in rings], [y for _, y in rings], "o", ms=9, mfc="none", mec=SFT, mew=1.6)
             axis.axhline(100 * accuracy(mine[0][0]), color=BASE, lw=1, dashes=(5, 3))
-            axis.set_title(title, fontsize=8.5)
+            axis.set_title(textwrap.fill(title, 30), fontsize=8.5)
             axis.set_xlim(-0.03 * top, 1.06 * top)
-            axis.set_ylim(0, 100)
+            axis.set_ylim(low, high)
             axis.grid(color=GRID)
             axis.set_xlabel("root of KL from the start")
             if axis is not axes[0]:
