@@ -14,9 +14,10 @@ import logging
 import os
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -37,6 +38,32 @@ FINISHED = {"length": "length", "max_tokens": "length", "content_filter": "conte
 BROKEN = ("error", "abort")
 MANNER = frozenset({"concurrency", "timeout_s", "attempts"})
 """Fields that say how to ask, never what is answered: a run goes on when they change."""
+
+
+Kept = TypeVar("Kept")
+
+
+def read_kept(path: Path, kind: Callable[..., Kept], what: str) -> Iterator[Kept]:
+    """Paid replies that an earlier process noted, one JSON object a line; a line torn by a kill is cut off.
+
+    Args:
+        path: The notes; there may be none.
+        kind: Makes a reply of an object's fields.
+        what: What a line that is none is called in the error.
+
+    Raises:
+        InputError: A line is no such reply.
+    """
+    data = path.read_bytes() if path.exists() else b""
+    whole = data[: data.rfind(b"\n") + 1]
+    if len(whole) != len(data):
+        with path.open("r+b") as handle:
+            handle.truncate(len(whole))
+    for number, line in enumerate(whole.splitlines(), 1):
+        try:
+            yield kind(**json.loads(line))
+        except (ValueError, TypeError) as error:
+            raise InputError(what, f"{path}:{number}", "remove the line") from error
 
 
 class EndpointSpec(BaseModel):

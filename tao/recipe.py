@@ -451,18 +451,27 @@ def make_recipe(fields: Mapping[str, Any], where: str = "recipe") -> Recipe:
         raise InputError("; ".join(faults), where, f"fields: {', '.join(names)}") from error
 
 
+def read_yaml(path: Path) -> Any:
+    """What a YAML file holds.
+
+    Raises:
+        InputError: Missing, or not YAML.
+    """
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"cannot be read ({error.strerror})", str(path)) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"not YAML ({' '.join(str(error).split())})", str(path)) from error
+
+
 def read_recipe(path: Path) -> Recipe:
     """Read a recipe from YAML.
 
     Raises:
         InputError: Missing, not YAML, or not a recipe.
     """
-    try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"cannot be read ({error.strerror})", str(path)) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"not YAML ({' '.join(str(error).split())})", str(path)) from error
+    raw = read_yaml(path)
     if raw is None:
         raw = {}
     if not isinstance(raw, dict):

@@ -92,12 +92,9 @@ def read_spec(path: Path) -> dict[str, Any]:
     Raises:
         InputError: Missing, not YAML, or not a run.
     """
-    try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"cannot be read ({error.strerror})", str(path)) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"not YAML ({' '.join(str(error).split())})", str(path)) from error
+    from tao.recipe import read_yaml
+
+    raw = read_yaml(path)
     if not isinstance(raw, dict) or not all(isinstance(key, str) for key in raw):
         raise InputError("a run is a mapping of keys", str(path), "write lines such as 'prompts: pool.jsonl'")
     fields = {("continue" if key == "previous" else key): value for key, value in raw.items()}

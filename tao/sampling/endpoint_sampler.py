@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tao.compute import ModelShape
-from tao.errors import InputError
 from tao.prompts import Message
 from tao.sampling.protocol import (
     UNKNOWN_TOKEN,
@@ -84,18 +83,10 @@ class EndpointSampler:
     def keep_responses(self, path: Path) -> None:
         """Note every response in `path` from now on; read what an earlier process noted there."""
         self._path, self._kept = path, {}
-        if not path.exists():
-            return
-        data = path.read_bytes()
-        whole = data[: data.rfind(b"\n") + 1]
-        if len(whole) != len(data):
-            with path.open("r+b") as handle:
-                handle.truncate(len(whole))
-        for number, line in enumerate(whole.splitlines(), 1):
-            try:
-                self._remember(_Response(**json.loads(line)))
-            except (ValueError, TypeError) as error:
-                raise InputError("no response of ours", f"{path}:{number}", "remove the line") from error
+        from tao.endpoint import read_kept
+
+        for response in read_kept(path, _Response, "no response of ours"):
+            self._remember(response)
 
     def chunks(self, requests: Sequence[Request], settings: Settings, seed: int) -> list[ChunkPlan]:
         """Cut requests into fixed chunks. Lengths are unknown here: the server refuses what is too long for it.

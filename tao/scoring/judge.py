@@ -27,8 +27,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from tao.endpoint import MANNER, EndpointError, EndpointSpec
-from tao.errors import InputError
+from tao.endpoint import MANNER, EndpointError, EndpointSpec, read_kept
 from tao.prompts import Message, Prompt
 from tao.scoring.bradley_terry import strengths
 from tao.stage import digest
@@ -186,18 +185,7 @@ class JudgeSignal:
     def keep_replies(self, path: Path) -> None:
         """Note every reply in `path` from now on; read what an earlier process noted there."""
         self._path, self._kept, self._dead = path, {}, ""
-        if not path.exists():
-            return
-        data = path.read_bytes()
-        whole = data[: data.rfind(b"\n") + 1]
-        if len(whole) != len(data):
-            with path.open("r+b") as handle:
-                handle.truncate(len(whole))
-        for number, line in enumerate(whole.splitlines(), 1):
-            try:
-                kept = _Kept(**json.loads(line))
-            except (ValueError, TypeError) as error:
-                raise InputError("no reply of a judge", f"{path}:{number}", "remove the line") from error
+        for kept in read_kept(path, _Kept, "no reply of a judge"):
             self._kept[kept.key] = kept
 
     def values(self, prompt: Prompt, answers: Sequence[str]) -> list[float | None]:

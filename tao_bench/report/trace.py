@@ -255,7 +255,9 @@ def draw(points: Sequence[Point], out: Path) -> None:
     for run in runs.values():
         panels.setdefault(f"{run[0].arm}, {run[0].task}" if several else run[0].arm, []).append(run)
     top = max(math.sqrt(max(0.0, point.kl)) for point in points) or 1.0
-    shown = [100 * accuracy(point) for point in points] + [100 * point.signal for point in points if point.signal]
+    shown = [100 * accuracy(point) for point in points] + [
+        100 * point.signal for point in points if point.signal is not None
+    ]
     low, high = max(0.0, min(shown) - 5), min(100.0, max(shown) + 5)
     with canvas([2.5] * len(panels), [0.35] * (len(panels) - 1) + [1.3]) as (figure, axes):
         for axis, (title, mine) in zip(axes, panels.items(), strict=True):

@@ -12,7 +12,8 @@ sources, estimated apart and added:
 The two parts' t quantiles are averaged with the variances as weights (Cochran & Cox 1950). Satterthwaite's
 degrees of freedom were tried first: with 2-3 seeds they turn large exactly when the seed variance is
 underestimated, and 95 % intervals covered 88-94 % where seeds matter; these cover 93-97 % (the tests
-simulate it). One seed says nothing about seeds: such an interval speaks of the models at hand.
+simulate it), except where two or three seeds differ by much more than item noise: there they fall short
+too. One seed says nothing about seeds: such an interval speaks of the models at hand.
 """
 
 from tao_bench.stats.across import across, fell_p
