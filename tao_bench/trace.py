@@ -12,7 +12,6 @@ import argparse
 import json
 import multiprocessing
 import os
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
@@ -144,8 +143,6 @@ def _measure(work: _Work) -> list[dict[str, Any]]:
 
     torch.set_num_threads(1)
     logging.disable_progress_bar()
-    logging.set_verbosity_error()
-    warnings.simplefilter("ignore", FutureWarning)  # of libraries to each other, once a model
     task = open_task(work.task_folder, work.data, work.task_hash, work.variant)
     prompts = [item.prompt for item in task.items("dev")[: work.plan.items]]
     found = []

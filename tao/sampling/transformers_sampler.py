@@ -8,6 +8,7 @@ and position laid out in advance, so which rows leave when has no influence on a
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -84,6 +85,9 @@ class TransformersSampler:
             str(folder), dtype=getattr(torch, dtype), attn_implementation=shared_prefix.NAME
         )
         self._model.to(device).eval()
+        # Older versions of transformers know no `cache`; newer ones warn of the old name.
+        named = inspect.signature(self._model.forward).parameters
+        self._cache_name = "cache" if "cache" in named else "past_key_values"
         config = self._model.config
         kinds = getattr(config, "layer_types", None) or ["full_attention"]
         if set(kinds) != {"full_attention"} or (kinds == ["full_attention"] and getattr(config, "sliding_window", 0)):
@@ -177,7 +181,7 @@ class TransformersSampler:
         ids_PS, mask_PS = ids_PS.to(device), mask_PS.to(device)
         position_PS = (mask_PS.cumsum(1) - 1).clamp(min=0)
         prefill = model(ids_PS, attention_mask=mask_PS, position_ids=position_PS, use_cache=True, logits_to_keep=1)
-        layers = prefill.past_key_values.layers
+        layers = getattr(prefill, self._cache_name).layers
         kind = torch.float32 if device.type == "cpu" else model.dtype
         cache = SharedPrefix([x.keys for x in layers], [x.values for x in layers], mask_PS.bool(), kind)
         # A four-dimensional mask tells transformers that there is none to build: the cache knows the padding.
@@ -215,10 +219,10 @@ class TransformersSampler:
                 token_R[:, None],
                 attention_mask=no_mask,
                 position_ids=position_R[:, None],
-                past_key_values=cache,
                 use_cache=True,
                 logits_to_keep=1,
                 shared=cache,
+                **{self._cache_name: cache},
             ).logits[:, -1]
             decode_rows.append(len(sample_R))
             prefix_rows.append(cache.prefix_rows)
