@@ -24,7 +24,7 @@ import numpy as np
 
 from tao.errors import InputError
 from tao_bench import __version__
-from tao_bench.models import REFERENCE
+from tao_bench.models import SHIPPED
 from tao_bench.report.examples import TaskTexts, TextSource, registry_texts
 from tao_bench.report.load import REMOTE, Cell, Results, Row, load
 from tao_bench.stats import Estimate, Scores, accuracy
@@ -213,7 +213,7 @@ def _model(cell: Cell, organisation: str) -> tuple[str, str]:
 
 def _model_info(cell: Cell, developer: str, model: str) -> dict[str, Any]:
     versions = cell.versions
-    opened = "open_weights" if cell.arm == "base" and cell.raw.get("model") == REFERENCE else "unknown"
+    opened = "open_weights" if cell.arm == "base" and cell.raw.get("model") in SHIPPED else "unknown"
     details = {
         "deployment_type": "externally_managed" if cell.arm == REMOTE else "self_deployed",
         "model_availability": opened,

@@ -14,7 +14,7 @@ from pathlib import Path
 from tao.errors import InputError
 from tao.stage import digest, file_digest
 from tao_bench.digest import SHORT, code_digest, tree_digest
-from tao_bench.models import Model, resolve_model
+from tao_bench.models import SHIPPED, Model, resolve_model
 from tao_bench.registry import NOT_DATA, Task
 from tao_bench.store import write_json
 from tao_bench.verify.custom import is_custom
@@ -93,6 +93,11 @@ def _read(path: Path) -> dict[str, dict[str, str]]:
     return loaded
 
 
+def _frozen_name(model: str, version: int = 1) -> str:
+    """What a model is frozen as: ``reference`` as ``reference@1``; a shipped name with a version says its own."""
+    return model if model in SHIPPED and "@" in model else f"{model}@{version}"
+
+
 def differences(frozen: Mapping[str, Mapping[str, str]] | None, model: Model, task: Task) -> list[str] | None:
     """What differs from the frozen hashes, in words; [] if nothing does, None if neither was ever frozen.
 
@@ -102,7 +107,7 @@ def differences(frozen: Mapping[str, Mapping[str, str]] | None, model: Model, ta
         return None
     now = frozen_parts(task)
     found = [f"{task.version_name} {part}" for part, value in frozen[task.version_name].items() if now[part] != value]
-    known = next((entry for name, entry in frozen.items() if name.startswith(f"{model.name}@")), None)
+    known = frozen.get(_frozen_name(model.name))
     if known and known["model"] != model.hash[:SHORT]:
         found.append(f"{model.name} weights")
     return found
@@ -117,7 +122,7 @@ def freeze(results: Path, model: Model, version: int, tasks: list[Task], regrade
     Args:
         results: Where published results lie.
         model: The model that was gated.
-        version: Its version number.
+        version: Its version number, where its name does not say it.
         tasks: The tasks that were gated.
         regrade: Accept a changed verifier.
 
@@ -127,7 +132,7 @@ def freeze(results: Path, model: Model, version: int, tasks: list[Task], regrade
     judged = {"verifier", "tables"}
     path = results / FROZEN_FILE
     frozen = _read(path) if path.is_file() else {}
-    wanted = {f"{model.name}@{version}": {"model": model.hash[:SHORT]}}
+    wanted = {_frozen_name(model.name, version): {"model": model.hash[:SHORT]}}
     wanted.update({task.version_name: frozen_parts(task) for task in tasks})
     for name, hashes in wanted.items():
         changed = {part for part, value in frozen.get(name, {}).items() if hashes.get(part) != value}

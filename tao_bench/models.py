@@ -12,6 +12,8 @@ from tao_bench.gpu_plan import FACTS, published
 from tao_bench.registry import cache_root
 
 REFERENCE = "reference"
+SHIPPED = {"reference": "model", "reference@1": "model", "reference@2": "model_2"}
+"""Names of shipped models, and the folder of each: `reference` goes on meaning the first, whose results are published."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,23 +33,27 @@ class Model:
     """Whether its weights are here; a plan does without them."""
 
 
-def reference_path() -> Path:
-    """The folder of the shipped reference model."""
-    return Path(__file__).resolve().parent / "reference" / "model"
+def reference_path(name: str = REFERENCE) -> Path:
+    """The folder of a shipped reference model.
+
+    Raises:
+        KeyError: None is called so.
+    """
+    return Path(__file__).resolve().parent / "reference" / SHIPPED[name]
 
 
 def resolve_model(name: str, *, plan: bool = False) -> Model:
     """Find a model's files.
 
     Args:
-        name: ``reference``, a folder, or a hub id that is in the local hub cache or can be fetched.
+        name: ``reference``, ``reference@2``, a folder, or a hub id that is in the local hub cache or can be fetched.
         plan: Fetch nothing: a model that is not here is known by its published shape alone.
 
     Raises:
         InputError: No such folder, the hub has no such model, or (to plan) its shape is not known here.
     """
-    if name == REFERENCE:
-        path = reference_path()
+    if name in SHIPPED:
+        path = reference_path(name)
     elif Path(name).is_dir():
         path = Path(name).resolve()
     elif name.count("/") == 1 and not name.startswith((".", "/")):
@@ -57,7 +63,7 @@ def resolve_model(name: str, *, plan: bool = False) -> Model:
         path = found
     else:
         raise InputError(
-            "is no folder and no hub id", f"model {name!r}", "write `reference`, a folder, or an id like org/name"
+            "is no folder and no hub id", f"model {name!r}", f"write {', '.join(SHIPPED)}, a folder, or an id like org/name"
         )
     if not (path / "config.json").is_file():
         raise InputError("holds no config.json", str(path), "name a folder saved by save_pretrained")

@@ -98,3 +98,21 @@ def test_models_are_named_by_what_they_hold(tiny_model: Path, tmp_path: Path) ->
     assert resolve_model(str(copy)).hash != resolve_model(str(tiny_model)).hash
     with pytest.raises(InputError, match=r"holds no config\.json"):
         resolve_model(str(tmp_path))
+
+
+def test_the_second_reference_is_frozen_and_held_against_its_own_name(task: Task, tmp_path: Path) -> None:
+    first, second = (Model(name, tmp_path, letter * 16) for name, letter in (("reference", "a"), ("reference@2", "b")))
+    for model in (first, second):
+        freeze(tmp_path / "results", model, 1, [task])
+    frozen = read_frozen(tmp_path / "results")
+    assert frozen is not None
+    assert set(frozen) == {"reference@1", "reference@2", "toy_task@1"}
+    assert differences(frozen, first, task) == differences(frozen, second, task) == []
+    assert differences(frozen, Model("reference@1", tmp_path, "a" * 16), task) == []
+    assert differences(frozen, Model("reference@2", tmp_path, "a" * 16), task) == ["reference@2 weights"]
+    assert differences(frozen, Model("reference", tmp_path, "b" * 16), task) == ["reference weights"]
+
+
+def test_reference_goes_on_meaning_the_first() -> None:
+    assert resolve_model("reference").hash == resolve_model("reference@1").hash
+    assert resolve_model("reference").path.name == "model"
