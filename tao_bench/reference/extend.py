@@ -2,8 +2,8 @@
 
 An added entry is a whole piece of the cut before BPE: a word, or a phrase of several (as SuperBPE's superwords, Liu et
 al. 2025). Everything else is cut and merged as in reference@1, so what that model knows about tokens stays true. A
-phrase never holds a digit, a line's end or a word that answers copy (names, states, teams, goods): copying goes token
-for token.
+phrase never holds a digit, a line's end, a mark of the old world (``Question``), or a word that answers copy (names,
+states, teams, parameters, goods): copying goes token for token.
 """
 
 from __future__ import annotations
@@ -64,6 +64,7 @@ def kept_apart() -> frozenset[str]:
     words += [word for name in whole_names() for word in name.split()]
     words += [name for bank in tools.PARAMETERS.values() for name in bank]
     goods = generator("invoice_extract").words
+    words += ["Question", "Schema", "Report", "Line", "Error", "Plan", "Answer"]  # the old world's own marks
     words += [*goods.TRADES, *goods.FORMS, *goods.GOODS, *goods.SERVICES]
     glue = set("of the in per a for that and on to from may be is".split())
     return frozenset(word for name in words for word in name.split() if word not in glue)

@@ -64,7 +64,7 @@ HELD_BACK = {
         r"\d reports of it",
         r"A sum of .* in dispute between",
     ),
-    "policy_qa": (r"Question: It is ", r"Which [\w ]+ applies", r"the figure of clause [\d.]+ for the .* rises", r"is doubled"),
+    "policy_qa": (r"Question: It is ", r"Which [\w ]+ applies"),
     "invoice_extract": (r"(?m)^  \d+ x ", r"\(mm/dd/yyyy\)", r"\d'\d"),
     "enterprise_arena": (r"Sum the case up", r"^Yours", r"Status of"),
 }
@@ -208,9 +208,8 @@ def _policy(rng: Random) -> tuple[str, list[Asked]]:
 
 
 def _fits(policy: Any) -> bool:
-    """Whether the clauses are short enough and hold nothing held back; a level it lacks is simply not asked."""
-    clauses = "\n".join(clause.text for clause in policy.clauses)
-    return len(clauses) <= generator("policy_qa").MAX_CHARS and not held_back("policy_qa", clauses)
+    """Whether the clauses are short enough; a level that a policy lacks is simply not asked."""
+    return bool(sum(len(clause.text) for clause in policy.clauses) <= generator("policy_qa").MAX_CHARS)
 
 
 def _tickets(rng: Random) -> tuple[str, list[Asked]]:
