@@ -13,7 +13,7 @@ from tao_bench.registry import cache_root
 
 REFERENCE = "reference"
 SHIPPED = {"reference": "model", "reference@1": "model", "reference@2": "model_2"}
-"""Names of shipped models, and the folder of each: `reference` goes on meaning the first, whose results are published."""
+"""Names of shipped models, and the folder of each: `reference` is the first, as published results mean it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,9 @@ def resolve_model(name: str, *, plan: bool = False) -> Model:
         path = found
     else:
         raise InputError(
-            "is no folder and no hub id", f"model {name!r}", f"write {', '.join(SHIPPED)}, a folder, or an id like org/name"
+            "is no folder and no hub id",
+            f"model {name!r}",
+            f"write {', '.join(SHIPPED)}, a folder, or an id like org/name",
         )
     if not (path / "config.json").is_file():
         raise InputError("holds no config.json", str(path), "name a folder saved by save_pretrained")

@@ -191,14 +191,14 @@ def build_parser() -> argparse.ArgumentParser:
     )
     signals.add_argument("--reports", type=Path, default=Path("reports"), metavar="DIR", help="where pages go")
     for verb in (gate, freeze, signals):
-        verb.add_argument("--model", default="reference", help="reference (default), reference@2, a folder, or a hub id")
+        verb.add_argument("--model", default="reference", help="reference (default), reference@2, a folder or a hub id")
         verb.add_argument("--task", action="append", default=[], metavar="TASK", help="default: all that can be found")
         _folders(verb)
     for verb in (gate, signals):
         verb.add_argument("--samples", type=int, default=16, help="samples per item (default 16)")
         verb.add_argument("--limit", type=int, metavar="N", help="the first N items of dev only")
         verb.add_argument("--out", type=Path, default=Path("runs"), metavar="DIR", help="where its samples are kept")
-    freeze.add_argument("--version", type=int, default=1, help="the model's version (default 1; reference@2 has its own)")
+    freeze.add_argument("--version", type=int, default=1, help="the model's version (default 1; reference@2 has its)")
     freeze.add_argument("--regrade", action="store_true", help="accept a changed verifier; answers are judged anew")
 
     firewall = verbs.add_parser(
@@ -210,7 +210,7 @@ def build_parser() -> argparse.ArgumentParser:
         epilog="example: tao-bench firewall warehouse_sql",
     )
     firewall.add_argument("task")
-    firewall.add_argument("--model", default="reference", help="reference (default), reference@2, a folder, or a hub id")
+    firewall.add_argument("--model", default="reference", help="reference (default), reference@2, a folder or a hub id")
     proof = verbs.add_parser(
         "prove-firewall",
         help="prove it for every arm and task of an experiment",

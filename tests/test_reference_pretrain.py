@@ -60,7 +60,9 @@ def test_a_run_ends_by_the_clock_and_goes_on_from_its_checkpoint(start: Path, tm
     assert first["wall_s"] >= 0.02 * 60
     assert first["tok"] == 768 * first["step"]
     body = AutoModelForCausalLM.from_pretrained(tmp_path / "model").state_dict()
-    assert any((body[name] != value).any() for name, value in AutoModelForCausalLM.from_pretrained(start).state_dict().items())
+    assert any(
+        (body[name] != value).any() for name, value in AutoModelForCausalLM.from_pretrained(start).state_dict().items()
+    )
     longer = first["wall_s"] / 60 + 0.02
     train(replace(PLAN, minutes=longer), start, tmp_path, resume=True, save_every=1)
     second = log_of(tmp_path)[-1]

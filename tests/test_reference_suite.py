@@ -1,4 +1,4 @@
-"""What reference@2 is pretrained on: right answers, no published company, nothing held back, rows that read as prompts."""
+"""What reference@2 is pretrained on: right answers, no published company, rows that read as prompts."""
 
 from __future__ import annotations
 
@@ -88,7 +88,9 @@ def test_clusters_are_read_as_the_generator_names_them_and_some_wordings_stay_ne
 
 
 def test_parts_of_the_unseen_level_do_not_occur(drawn: list[Document]) -> None:
-    text = {task: "\n".join(f"{d.text}\n{a.question}" for d in drawn for a in d.asked if d.task == task) for task in SHARES}
+    text = {
+        task: "\n".join(f"{d.text}\n{a.question}" for d in drawn for a in d.asked if d.task == task) for task in SHARES
+    }
     banks = suite_world.generator("policy_qa").words
     assert not [m.name for group in banks.HELD_OUT.values() for m in group if m.name in text["policy_qa"]]
     assert not [d.noun for d in suite_world.generator("tool_calls").words.HELD_OUT if d.noun in text["tool_calls"]]

@@ -13,6 +13,7 @@ import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -83,14 +84,16 @@ def phrases(texts: Sequence[str], cut: re.Pattern[str], count: int, names: Colle
     lines = Counter(line for text in texts for line in text.split("\n"))
     piece = re.compile("|".join(sorted(map(re.escape, names), key=len, reverse=True)) + "|" + cut.pattern)
     runs: Counter[tuple[str, ...]] = Counter()
-    seen = Counter(part for line, often in lines.items() for part in set(piece.findall(line)) for _ in range(min(often, 9)))
+    seen = Counter(
+        part for line, often in lines.items() for part in set(piece.findall(line)) for _ in range(min(often, 9))
+    )
     for line, often in lines.items():
         run: list[str] = []
         for part in [*piece.findall(line), ""]:
             word = part.strip()
-            if word and not word.isdigit() and word not in apart and part not in names and seen[part] >= LEAST:
-                run.append(part)
-            elif part == " " and run:
+            if (word and not word.isdigit() and word not in apart and part not in names and seen[part] >= LEAST) or (
+                part == " " and run
+            ):
                 run.append(part)
             else:
                 if len(run) > 1:
@@ -105,7 +108,7 @@ def _commonest_joins(runs: Mapping[tuple[str, ...], int], count: int) -> list[st
     pairs: Counter[tuple[str, str]] = Counter()
     where: defaultdict[tuple[str, str], set[int]] = defaultdict(set)
     for number, run in enumerate(parts):
-        for pair in zip(run, run[1:], strict=False):
+        for pair in pairwise(run):
             pairs[pair] += often[number]
             where[pair].add(number)
     found: list[str] = []
@@ -115,9 +118,9 @@ def _commonest_joins(runs: Mapping[tuple[str, ...], int], count: int) -> list[st
         for number in where.pop(best):
             before = parts[number]
             after = _merge(before, *best)
-            for pair in zip(before, before[1:], strict=False):
+            for pair in pairwise(before):
                 pairs[pair] -= often[number]
-            for pair in zip(after, after[1:], strict=False):
+            for pair in pairwise(after):
                 pairs[pair] += often[number]
                 where[pair].add(number)
             parts[number] = after

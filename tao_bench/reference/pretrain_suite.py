@@ -1,7 +1,7 @@
-"""Pretrain reference@2: reference@1 goes on, with the enterprise suite's kind of documents beside its old world.
+r"""Pretrain reference@2: reference@1 goes on, with the enterprise suite's kind of documents beside its old world.
 
     python -m tao_bench.reference.extend --out runs/reference2/start
-    OMP_NUM_THREADS=1 python -m tao_bench.reference.pretrain_suite --from runs/reference2/start \\
+    OMP_NUM_THREADS=1 python -m tao_bench.reference.pretrain_suite --from runs/reference2/start \
         --out runs/reference2 --minutes 70
     OMP_NUM_THREADS=1 torchrun --nproc-per-node 2 -m tao_bench.reference.pretrain_suite --from ... --minutes 35
 
@@ -116,7 +116,7 @@ def loss_of(model: Any, one: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         number = starts.reshape(-1).cumsum(0)[found]
         for index in range(len(TASKS)):
             mine = task == index
-            names, place = number[mine].unique(return_inverse=True)
+            names, place = torch.unique(number[mine], return_inverse=True)
             wrong = torch.zeros(len(names)).index_add_(0, place, (~right[mine]).float())
             figures[index] = torch.tensor(
                 [float(mine.sum()), float(losses[mine].sum()), float(len(names)), float((wrong == 0).sum())]
@@ -245,7 +245,7 @@ def main() -> None:
     parser.add_argument("--old-every", type=int, default=4, help="every so many-th step is one of the old world")
     parser.add_argument("--batch-tok", type=int, default=6_144, help="tokens of a step in each process")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--lr-matrix", type=float, default=0.01)
+    parser.add_argument("--lr-matrix", type=float, default=0.008)
     parser.add_argument("--lr-rest", type=float, default=0.004)
     parser.add_argument("--save-every", type=int, default=50)
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint in --out")

@@ -91,7 +91,7 @@ class Pieces:
 
 
 def cut(tokenizer: Any, made: Document) -> Pieces:
-    """Tokens of a document: ``<|user|>document`` and, for every question, the rest of its turn and the answer's turn."""
+    """Tokens of a document: ``<|user|>document``, and for every question the rest of its turn and the answer's."""
     end, user, assistant = (tokenizer.convert_tokens_to_ids(token) for token in (END, USER, ASSISTANT))
     texts = [made.text]
     for one in made.asked:

@@ -24,7 +24,13 @@ from tao_bench.reference.words import WorldRandom, invented
 from tao_bench.registry import _load_generator, load_task, task_folder
 from tao_bench.suite import TryAgain
 
-SHARES = {"tool_calls": 0.30, "ticket_triage": 0.26, "policy_qa": 0.24, "invoice_extract": 0.14, "enterprise_arena": 0.06}
+SHARES = {
+    "tool_calls": 0.36,
+    "ticket_triage": 0.28,
+    "policy_qa": 0.28,
+    "invoice_extract": 0.05,
+    "enterprise_arena": 0.03,
+}
 """Share of the suite's tokens by task."""
 NOVEL = {"tool_calls": 0.4, "policy_qa": 0.3}
 """Share of documents whose domain words are invented, by task; the other tasks' answers need no such words."""
@@ -77,7 +83,7 @@ _TRIES = 60
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A question behind a document: prompt is ``f"{document}\\n{question}"``.
+    """A question behind a document: the prompt is the document, a line's end and the question.
 
     Attributes:
         question: The rest of the user's message.
@@ -111,7 +117,7 @@ def generator(task: str) -> ModuleType:
 
 
 def cluster_of(task: str, content: str) -> str:
-    """Whose document a prompt shows: the company, the supplier, or the functions of a catalogue in alphabetical order."""
+    """Whose document a prompt shows: the company, the supplier, or a catalogue's functions in alphabetical order."""
     lines = content.split("\n")
     if task == "tool_calls":
         return "\n".join(sorted(lines[1 : lines.index("Records:")]))
@@ -248,6 +254,7 @@ _MAKERS = {
     "enterprise_arena": _case,
 }
 
+
 def _renaming(rng: Random, words: Sequence[str], more: Mapping[str, str] | None = None) -> Renaming:
     """Words, small or capitalised (as in ``setBudget``), become invented ones; `more` is taken as it is."""
     novel = WorldRandom(rng.random())
@@ -259,7 +266,9 @@ def _renaming(rng: Random, words: Sequence[str], more: Mapping[str, str] | None 
     longest = sorted(new, key=len, reverse=True)
     small = "|".join(re.escape(word) for word in longest if word[0].islower())
     large = "|".join(re.escape(word) for word in longest if not word[0].islower())
-    pattern = re.compile("|".join((rf"(?<![A-Za-z])(?:{small or '$^'})(?![a-z])", rf"(?<![A-Z])(?:{large or '$^'})(?![a-z])")))
+    pattern = re.compile(
+        "|".join((rf"(?<![A-Za-z])(?:{small or '$^'})(?![a-z])", rf"(?<![A-Z])(?:{large or '$^'})(?![a-z])"))
+    )
     return lambda text: pattern.sub(lambda match: new[match[0]], text)
 
 
