@@ -80,7 +80,7 @@ def phrases(texts: Sequence[str], cut: re.Pattern[str], count: int, names: Colle
         count: Phrases wanted, `names` included.
         names: Phrases that are one piece from the start and join no other.
     """
-    apart = kept_apart()
+    apart = kept_apart() | frozenset(names)
     lines = Counter(line for text in texts for line in text.split("\n"))
     piece = re.compile("|".join(sorted(map(re.escape, names), key=len, reverse=True)) + "|" + cut.pattern)
     runs: Counter[tuple[str, ...]] = Counter()
@@ -91,9 +91,8 @@ def phrases(texts: Sequence[str], cut: re.Pattern[str], count: int, names: Colle
         run: list[str] = []
         for part in [*piece.findall(line), ""]:
             word = part.strip()
-            if (word and not word.isdigit() and word not in apart and part not in names and seen[part] >= LEAST) or (
-                part == " " and run
-            ):
+            joins = word and not word.isdigit() and not {word, part} & apart and seen[part] >= LEAST
+            if joins or (part == " " and run):
                 run.append(part)
             else:
                 if len(run) > 1:
