@@ -13,7 +13,7 @@ import pytest
 
 from tao.prompts import Message, Prompt
 from tao_bench.reference import reference_dir, suite_world
-from tao_bench.reference.extend import alternation, extend, extended_pattern, grow
+from tao_bench.reference.extend import POSITIONS, alternation, extend, extended_pattern, grow
 from tao_bench.reference.suite_rows import LENGTH_TOK, TASKS, Row, add, batch, cut, rows
 from tao_bench.reference.suite_world import SHARES, Document, cluster_of, document, held_back, published
 from tao_bench.registry import load_task, task_folder
@@ -152,6 +152,7 @@ def test_new_rows_start_as_the_mean_of_what_they_replace(tokenizer: Any, first_t
     number = len(before) + 5
     parts = first_tokenizer(tokenizer.decode([number]))["input_ids"]
     torch.testing.assert_close(grown[number], before[parts].mean(0))
+    assert old.config.max_position_embeddings == POSITIONS
 
 
 def test_rows_have_one_length_and_every_tasks_share(tokenizer: Any) -> None:
@@ -201,6 +202,7 @@ def test_a_question_in_a_row_is_read_as_its_prompt_alone(
     assert not answers
 
 
-def test_the_suites_specs_hold_what_the_model_is_made_for() -> None:
+def test_the_model_has_room_for_all_that_a_task_allows() -> None:
     for task in SHARES:
-        assert read_spec(task_folder(task)).limits.max_prompt_tok <= 1024
+        limits = read_spec(task_folder(task)).limits
+        assert limits.max_prompt_tok + limits.max_new_tok <= POSITIONS, task

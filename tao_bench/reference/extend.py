@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 WORDS, PHRASES = 1_000, 1_048
 """Entries added to the 2,048 of reference@1."""
+POSITIONS = 1_536
+"""Room for the longest prompt and answer that a suite task allows; rotary positions need no new weights."""
 LEAST = 5
 """Documents in which an added word must occur, of some 1,500: invented names stay below."""
 DOCUMENTS = {
@@ -193,7 +195,7 @@ def extend(old: PreTrainedTokenizerFast, documents: Sequence[Document]) -> PreTr
         pad_token=old.pad_token,
         eos_token=old.eos_token,
         chat_template=old.chat_template,
-        model_max_length=old.model_max_length,
+        model_max_length=POSITIONS,
         clean_up_tokenization_spaces=False,
         padding_side="left",
     )
@@ -210,6 +212,7 @@ def grow(old: Any, tokenizer: PreTrainedTokenizerFast, before: PreTrainedTokeniz
         for number in range(known, len(tokenizer))
     ]
     old.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+    old.config.max_position_embeddings = POSITIONS
     with torch.no_grad():
         old.get_input_embeddings().weight[known:] = torch.stack(new).to(old.dtype)
     return old
