@@ -95,7 +95,7 @@ def test_figures_count_answers_and_those_a_model_has_by_heart(start: Path) -> No
     for _ in range(80):
         loss, figures = loss_of(model, one)
         optimizer.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         optimizer.step()
     assert figures[policy, 2:].tolist() == [2, 2]
     _, old = loss_of(model, next(old_batches(tokenizer, 1, 768)))

@@ -52,7 +52,7 @@ def test_every_answer_passes_its_own_tasks_verifier(task: str, drawn: list[Docum
             for number, asked in enumerate(made.asked):
                 path = tmp_path / f"{number}.json"
                 path.write_text(json.dumps(asked.handle))
-                prompt = Prompt("x", (Message("user", f"{made.text}\n{asked.question}"),), (), {"document": path})
+                prompt = Prompt("x", (Message("user", f"{made.text}\n{asked.question}"),), (), {"document": str(path)})
                 assert verifier.grade(prompt, asked.gold, asked.answer, "stop").status is Status.CORRECT, asked
     finally:
         verifier.close()
