@@ -104,6 +104,15 @@ def test_a_full_disk_while_scoring(
     assert Path(stages["score"][-1]).read_bytes() == whole
 
 
+@pytest.fixture
+def keyboard() -> Iterator[None]:
+    """Ctrl-C interrupts, also where the tests run in the background of a shell, which would ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("keyboard")
 def test_ctrl_c_in_every_stage(
     command: Command,
     toy_run: Path,
@@ -134,6 +143,7 @@ def test_ctrl_c_in_every_stage(
     assert tree(out, LATE) == tree(toy_run, LATE)
 
 
+@pytest.mark.usefixtures("keyboard")
 @pytest.mark.parametrize("verb", ["explore", "score", "train"])
 def test_ctrl_c_in_a_single_stage(
     verb: str, stages: dict[str, list[str]], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
