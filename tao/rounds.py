@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -164,3 +166,18 @@ def write_result(out: Path, result: TuneResult) -> None:
         "tuning_flop": result.tuning_flop,
     }
     write_atomic(out / "result.json", json.dumps(body, sort_keys=True, indent=1) + "\n")
+
+
+@contextmanager
+def timed(out: Path, stage: str, number: int) -> Iterator[None]:
+    """Append a stage's seconds to ``timing.jsonl`` in a run's folder, which no hash covers."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    yield
+    row = {
+        "stage": stage,
+        "round": number,
+        "wall_s": round(time.perf_counter() - wall, 3),
+        "cpu_s": round(time.process_time() - cpu, 3),
+    }
+    with (out / "timing.jsonl").open("a", encoding="utf-8") as handle:
+        handle.write(json.dumps(row) + "\n")

@@ -23,7 +23,7 @@ from tao.scoring.bradley_terry import PRIOR, strengths
 from tao.scoring.combine import Rewards
 from tao.scoring.judge import JudgeSignal, chat, pairs_of, read_reply, yes_share
 from tao.scoring.score import charge_signals, score
-from tao.scoring.signals import SignalSpec, Weighed, load_signals
+from tao.scoring.signals import SignalSpec, Weighed, load_signals, released
 
 pytest.importorskip("aiohttp", reason="needs the endpoint extra")
 PROMPT = Prompt("p", (Message("system", "Be brief."), Message("user", "What is 2 + 2?")))
@@ -239,6 +239,13 @@ def test_a_killed_round_asks_nothing_twice_and_pays_for_everything_once(tmp_path
         again, signals = scored(server, out)
         charge_signals(again, signals, ledger, 0)
         assert again == result and len(server.asked) == 6
+        # Closed it holds no reply; what it was paid for lies on disk, and is not asked for again.
+        with released(signals):
+            pass
+        assert signals[0].signal.spent() == (0, 0, 0.0)  # type: ignore[attr-defined]
+        assert score(pool, samples, Letters(), Rewards(), out=tmp_path / "scores.jsonl", signals=signals) == result
+        charge_signals(result, signals, ledger, 0)
+        assert len(server.asked) == 6
     (entry,) = ledger.entries()
     words = [sum(len(m["content"].split()) for m in body["messages"]) for body in server.asked]
     assert (entry.stage, entry.model_flop, entry.prompt_tok) == ("score", 0, sum(words))

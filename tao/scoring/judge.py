@@ -231,7 +231,8 @@ class JudgeSignal:
         return found
 
     def close(self) -> None:
-        """Nothing is held between prompts."""
+        """Forget the replies, which lie on disk: what it spent and could not judge has to be asked before."""
+        self._path, self._kept, self._dead = None, {}, ""
 
     async def _values(self, prompt: Prompt, answers: Sequence[str]) -> list[float | None]:
         from tao.endpoint import ChatClient
