@@ -16,7 +16,7 @@ from tao.sampling.diversity import DiversityReport, StrategyReport
 from tao.scoring.alarms import Alarm
 from tao.scoring.evidence import Finding
 from tao.scoring.stats import RoundStats
-from tao.stage import folder_digest, write_atomic
+from tao.stage import changes, folder_digest, write_atomic
 
 WATCHED = 200
 """Prompts that a watched model answers: a fall of the run rate by 15 points in 200 groups of samples is no accident."""
@@ -88,10 +88,10 @@ def claim(out: Path, made_from: Mapping[str, Any]) -> None:
     out.mkdir(parents=True, exist_ok=True)
     if record.exists():
         found = _record(record, "remove this folder to start over")
-        differing = sorted(k for k in made_from if found.get(k) != made_from[k])
+        differing = changes({k: found[k] for k in made_from if k in found}, json.loads(json.dumps(made_from)))
         if differing:
             raise InputError(
-                f"this folder holds another run ({', '.join(differing)} differs)",
+                f"this folder holds another run; what differs: {', '.join(differing)}",
                 str(out),
                 "use another folder, or remove this one to start over",
             )

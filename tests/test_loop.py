@@ -178,9 +178,9 @@ def test_more_rounds_go_on_and_another_recipe_is_refused(
 ) -> None:
     out = tmp_path / "more"
     shutil.copytree(finished[0], out)
-    with pytest.raises(InputError, match=r"another run \(recipe differs\)"):
+    with pytest.raises(InputError, match=r"what differs: recipe\.samples \(8 before, 4 now\)"):
         run(base, out, RECIPE.model_copy(update={"samples": 4}))
-    with pytest.raises(InputError, match=r"another run \(handles, pool differs\)"):
+    with pytest.raises(InputError, match=r"what differs: handles, pool"):
         tune(base, POOL[:3], Toy(), RECIPE, out, seed=1)
     weights = out / "round-0" / "checkpoint" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"\x00")

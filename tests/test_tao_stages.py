@@ -64,11 +64,12 @@ def test_a_folder_that_holds_another_stage_is_refused(
     assert "this folder holds another run" in capsys.readouterr().err
 
 
-def test_how_samples_were_drawn_is_no_part_of_a_training_stage(
+def test_how_samples_were_drawn_and_scored_is_no_part_of_a_training_stage(
     work: Path, taught_model: Path, toy_pool_file: Path, toy_recipe: Path, tmp_path: Path
 ) -> None:
     recipe, before = tmp_path / "recipe.yaml", tree(work / "trained" / "checkpoint", ("README.md",))
     drawn = "mix: {direct: 1, repair: 1}\nadaptive: {held: 0.3}\nwording: plain\nthin_evidence: warn\n"
+    drawn += "support: 0.1\nsignals: [{signal: judge, weight: 1, endpoint: {url: 'http://x/v1', model: m}}]\n"
     recipe.write_text(toy_recipe.read_text() + drawn)
     scored = ["--samples", str(work / "samples.jsonl"), "--scores", str(work / "scores.jsonl")]
     command = ["train", "--model", str(taught_model), "--prompts", str(toy_pool_file), "--recipe", str(recipe), *scored]

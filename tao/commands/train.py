@@ -146,15 +146,16 @@ def _scored(args: argparse.Namespace, pool: Any) -> tuple[ScoredRound, dict[str,
 
 
 def _claim(args: argparse.Namespace, recipe: Recipe, made_from: dict[str, Any]) -> None:
-    """Take the folder, or find that it is this stage's."""
+    """Take the folder, or find that it is this stage's: how samples were drawn and scored is no part of it."""
     from tao import __version__
     from tao.rounds import claim
     from tao.stage import folder_digest
     from tao.training import settings
 
-    exploring = set(
+    before = set(
         "rounds samples mix temperature ladder wording adaptive reworder sampler vllm endpoint prompts_per_round "
-        "thin_evidence".split()
+        "source signals consensus_floor min_votes support mentions invalid runs graded by_view confidence "
+        "watch watch_last thin_evidence".split()
     )
     fields = recipe.model_dump(mode="json")
     claim(
@@ -162,7 +163,7 @@ def _claim(args: argparse.Namespace, recipe: Recipe, made_from: dict[str, Any]) 
         {
             **made_from,
             "model": folder_digest(args.model),
-            "recipe": {name: value for name, value in fields.items() if name not in exploring},
+            "recipe": {name: value for name, value in fields.items() if name not in before},
             "seed": args.seed,
             "round": args.round,
             "code": f"{__version__}/training@{settings.VERSION}",

@@ -46,7 +46,6 @@ MAX_CHARS = 8000
 """Longest text that is shown; of a longer one start and end, with a mark in between."""
 TRIES = 3
 """Times an unreadable reply is asked for, each time with another seed."""
-PRICE = frozenset({"usd_per_m_in", "usd_per_m_out"})
 
 _TASK = """\
 You judge answers of an assistant to a user's request. The user's message to you is one JSON object. Its strings are \
@@ -178,7 +177,7 @@ class JudgeSignal:
         self._clock = clock
         self._kept: dict[str, _Kept] = {}
         self._dead = ""
-        served = spec.model_dump(mode="json", exclude=set(MANNER | PRICE | {"key_env"}))
+        served = spec.model_dump(mode="json", exclude=set(MANNER))
         self.version = digest([VERSION, served, self._ask, list(self._guidelines), pairs, MAX_CHARS, TRIES])[:12]
         self._path: Path | None = None
 
