@@ -169,7 +169,7 @@ def test_other_settings_are_refused_and_restarted_on_demand(whole: Bench, tmp_pa
     shutil.copytree(whole.folder / "runs", bench.folder / "runs")
     code, text = bench.run()
     assert code == 2
-    assert "was begun with other settings (arm_options)" in text
+    assert "settings: arm_options.recipe.learning_rate (0.001 before, 0.002 now)" in text
     assert bench.run("--dry-run")[0] == 0
     assert "--restart" in text
 
