@@ -251,8 +251,9 @@ class Kept:
 
 
 def made_with(arguments: list[str]) -> str:
-    """The command, machine and versions. Folders are named DIR: where they lie says nothing."""
+    """The command, machine and versions. Folders and what is kept go by DIR and FILE: where they lie says nothing."""
     shown = [re.sub(r"^(TAO_BENCH_\w+)=.*", r"\1=DIR", one) for one in arguments]
+    shown = ["FILE.jsonl" if before == "--keep" else one for before, one in zip(["", *shown], shown, strict=False)]
     facts = Path("/proc/cpuinfo")
     lines = facts.read_text(encoding="utf-8").splitlines() if facts.is_file() else []
     name = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
