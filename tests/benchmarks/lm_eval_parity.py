@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import argparse
 import importlib.metadata
-import json
 import os
 import platform
 import random
@@ -41,7 +40,7 @@ from tao_bench.lm_eval.evaluate import random_states_kept, run_lm_eval
 from tao_bench.lm_eval.folder import write_export
 from tao_bench.models import reference_path
 from tao_bench.registry import MissingData, Task, load_task, task_dirs
-from tao_bench.store import read_rows
+from tao_bench.store import append_line, read_rows, read_timing
 from tao_bench.task import Label, read_labels
 from tao_bench.verify.verdict import Verdict
 
@@ -211,9 +210,7 @@ def compare(task: Task, results: Path, count: Callable[[str], int], least: int =
                     )
     finally:
         verifier.close()
-    return Line(
-        task.version_name, len(labels), done, source, dict(statuses.most_common()), differing, ends, ends_scored
-    )
+    return Line(task.version_name, len(labels), done, source, dict(statuses), differing, ends, ends_scored)
 
 
 def counter() -> Callable[[str], int]:
@@ -232,7 +229,7 @@ class Kept:
         roads = [ROOT / "tao_bench" / "lm_eval" / f"{name}.py" for name in ("config", "evaluate", "folder")]
         cells = [[one.parent.name, file_digest(one)] for one in sorted(results.glob("*/cells.jsonl"))]
         self.made_by = [code_digest([Path(__file__), *roads]), importlib.metadata.version("lm-eval"), cells]
-        self.rows = list(read_rows(path)) if path is not None and path.is_file() else []
+        self.rows = read_timing(path) if path is not None else []  # a line torn by a kill is left out
 
     def key(self, task: Task, least: int) -> str:
         """Hash of code, lm-eval, stored results, data and what was asked."""
@@ -246,8 +243,7 @@ class Kept:
     def add(self, task: Task, least: int, line: Line) -> None:
         """Keep a task's line."""
         if self.path is not None:
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"key": self.key(task, least), "line": asdict(line)}) + "\n")
+            append_line(self.path, {"key": self.key(task, least), "line": asdict(line)})
 
 
 def made_with(arguments: list[str]) -> str:
@@ -283,7 +279,8 @@ def report(lines: list[Line], skipped: Mapping[str, str], made: str) -> str:
     ]
     for line in lines:
         same = line.outputs - len(line.differing)
-        seen = ", ".join(f"{name} {count}" for name, count in line.statuses.items())
+        order = sorted(line.statuses, key=lambda status: (-line.statuses[status], status))
+        seen = ", ".join(f"{status} {line.statuses[status]}" for status in order)
         text.append(
             f"| {line.task} | {line.items} | {line.outputs} | {line.source} | {same} ({same / line.outputs:.2%}) "
             f"| {seen} | {line.ends} | {line.ends_scored} |"
