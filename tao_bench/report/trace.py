@@ -181,25 +181,26 @@ def _by_arm(runs: Runs) -> dict[str, list[Sequence[Point]]]:
 
 
 def _table(runs: Runs, items: Sequence[tuple[str, str]], samples: int) -> list[str]:
+    passed = f"pass@{samples}, last - start | " if samples else ""
     lines = [
-        f"| arm | seeds | KL | signal | truth, start → best → last | last - start | pass@{samples}, last - start | "
+        f"| arm | seeds | KL | signal | truth, start → best → last | last - start | {passed}"
         "tokens an answer, last - start | turned down | alarm |",
-        "|---|--:|--:|---|---|--:|--:|--:|---|---|",
+        f"|---|--:|--:|---|---|--:|{'--:|' if samples else ''}--:|---|---|",
     ]
     for arm, mine in _by_arm(runs).items():
         first, last = [run[0] for run in mine], [run[-1] for run in mine]
         truth = [[accuracy(point) for point in run] for run in mine]
         start, end, best = (float(np.mean([pick(t) for t in truth])) for pick in (_first, _last, max))
         gain = difference(_scores(last, items, _right), _scores(first[:1], items, _right))
-        wide = "–"
+        wide = ""
         if samples:
-            wide = _interval(difference(_scores(last, items, _passed), _scores(first[:1], items, _passed)))
+            wide = _interval(difference(_scores(last, items, _passed), _scores(first[:1], items, _passed))) + " | "
         longer = contrast([(1.0, _scores(last, items, _tokens)), (-1.0, _scores(first[:1], items, _tokens))])
         told = [[point.signal for point in run if point.signal is not None] for run in mine]
         signal = f"{np.mean([t[0] for t in told]):.2f} → {np.mean([t[-1] for t in told]):.2f}" if all(told) else "–"
         lines.append(
             f"| {arm} | {len(mine)} | {np.mean([point.kl for point in last]):.3f} | {signal} | "
-            f"{start:.1%} → {best:.1%} → {end:.1%} | {_interval(gain)} | {wide} | {_interval(longer, 1)} | "
+            f"{start:.1%} → {best:.1%} → {end:.1%} | {_interval(gain)} | {wide}{_interval(longer, 1)} | "
             f"{_when([turned(run) for run in mine])} | {_when([alarmed(run) for run in mine])} |"
         )
     return lines
