@@ -140,7 +140,8 @@ def _anew(message: str, log: Path, environment: Mapping[str, str]) -> Worker:
 
 def _forked(message: str, log: Path, environment: Mapping[str, str]) -> Worker:
     context = multiprocessing.get_context("forkserver")
-    with _environment(ENVIRONMENT):  # the seed of hashes is read when an interpreter starts
+    # the seed of hashes is read when an interpreter starts; locks that a stopped worker held are no news to a user
+    with _environment({**ENVIRONMENT, "PYTHONWARNINGS": "ignore:resource_tracker:UserWarning"}):
         context.set_forkserver_preload([_PRELOAD])
         multiprocessing.forkserver.ensure_running()
     reader, writer = context.Pipe(duplex=False)
