@@ -23,8 +23,8 @@ TRAINED_ON = "trained_on.json"
 """Beside the weights: hashes of the prompts a reward model was trained on, so that it never scores them."""
 BATCH = 16
 STEP = 64
-_FIX = "name a sequence-classification checkpoint with one output"
 """Padded lengths are multiples of this: varying shapes cost memory in the CPU kernels."""
+_FIX = "name a sequence-classification checkpoint with one output"
 
 
 class RewardModelSignal:
