@@ -103,13 +103,20 @@ def save(figure: Any, out: Path, name: str) -> None:
     figure.savefig(out / f"{name}.png", dpi=_PNG_DPI, metadata={"Software": None})
 
 
-def draw_task(report: TaskReport, out: Path, name: str) -> bool:
-    """Draw one task: compute on the left, labels on the right (if there is SFT). False if there is nothing to draw."""
+def draw_task(report: TaskReport, out: Path, name: str, among: Sequence[TaskReport] = ()) -> bool:
+    """Draw one task: compute on the left, labels on the right (if there is SFT). False if there is nothing to draw.
+
+    Args:
+        report: The task.
+        out: Where the files go.
+        name: Theirs, without an ending.
+        among: All tasks of the experiment, so that an arm has one colour in all figures.
+    """
     if not _drawable(report):
         return False
     both = bool(report.sft) and report.headline is not None
     scale, unit = _scale([report])
-    colours = _colours([report])
+    colours = _colours([r for r in among if _drawable(r)] or [report])
     widths, gaps = ([4.7, 2.3], [_room(report), 0.3]) if both else ([5.4], [_room(report)])
     with canvas(widths, gaps) as (figure, axes):
         _compute_panel(axes[0], report, scale, unit, colours)
@@ -286,7 +293,7 @@ def _note(
 
 def _log_ticks(axis: Any, values: Sequence[float], exact: Sequence[float] | None = None) -> None:
     """Ticks at 1, 3, 10, 30 ..., or at given places; plain numbers; room at both ends."""
-    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+    from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
     low, high = min(values), max(values)
     room = 3.5 if high / low < 1.01 else max(1.15, (high / low) ** 0.06)
@@ -296,6 +303,8 @@ def _log_ticks(axis: Any, values: Sequence[float], exact: Sequence[float] | None
         ticks = [m * 10.0**d for d in decades for m in (1, 3)]
         if 1.01 <= high / low < 4:
             ticks = [m * 10.0**d for d in decades for m in (1, 2, 3, 5, 7)]
+        if 1.01 <= high / low < 1.3:  # too short for a second one of those
+            ticks = list(MaxNLocator(4).tick_values(low, high))
     else:
         ticks = list(exact)
     axis.xaxis.set_major_locator(FixedLocator(ticks))
