@@ -17,12 +17,15 @@ The tests hold these forms equal to `FlopCounterMode` to the last FLOP.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from tao.errors import InputError
+
+_log = logging.getLogger(__name__)
 
 StageName = Literal["explore", "score", "judge", "train", "evaluate"]
 STAGES: tuple[StageName, ...] = get_args(StageName)
@@ -244,6 +247,8 @@ class Ledger:
     def charge(self, entry: Entry) -> bool:
         """Append an entry unless its (stage, round, note) is there already.
 
+        Dollars are no amount of work: an entry that stands there keeps the price that held when it was charged.
+
         Returns:
             Whether it was appended.
 
@@ -287,11 +292,16 @@ class Ledger:
     def _append(self, path: Path, entry: Entry) -> bool:
         for known in _read(path, repair=True):
             if (known.stage, known.round, known.note) == (entry.stage, entry.round, entry.note):
-                if known != entry:
+                if replace(known, usd=None) != replace(entry, usd=None):
                     raise InputError(
                         f"{entry.stage} of round {entry.round} ({entry.note}) was charged with other amounts",
                         str(path),
                         "the stage's files changed under the ledger: start the run over in another folder",
+                    )
+                if known.usd != entry.usd:
+                    _log.warning(
+                        "%s of round %d (%s) stays in the ledger at %s, not %s: the price has changed since",
+                        *(entry.stage, entry.round, entry.note, _dollars(known.usd), _dollars(entry.usd)),
                     )
                 return False
         try:
@@ -304,6 +314,10 @@ class Ledger:
                 f"cannot be written ({error.strerror})", str(path), "free space, then run the same command again"
             ) from error
         return True
+
+
+def _dollars(usd: float | None) -> str:
+    return "no price" if usd is None else f"${usd:.6g}"
 
 
 def _any(entries: Iterable[Entry], stage: StageName) -> bool:

@@ -36,8 +36,26 @@ RETRIED = frozenset({408, 409, 425, 429, *range(500, 600)})
 FINISHED = {"length": "length", "max_tokens": "length", "content_filter": "content_filter"}
 """Reasons of a server that mean something else than the model's own end."""
 BROKEN = ("error", "abort")
-MANNER = frozenset({"concurrency", "timeout_s", "attempts"})
-"""Fields that say how to ask, never what is answered: a run goes on when they change."""
+MANNER = frozenset({"url", "key_env", "concurrency", "timeout_s", "attempts", "usd_per_m_in", "usd_per_m_out"})
+"""Fields that say where, how and at what price to ask, never what is answered: a run goes on when they change. The
+model's name is what an endpoint is known by, so two servers that serve different weights under one name are taken for
+one."""
+ENDPOINTS = frozenset({"endpoint", "reworder"})
+"""What settings call an `EndpointSpec`."""
+
+
+def settled(fields: Any) -> Any:
+    """Settings, JSON-able, without the manner (`MANNER`) of the endpoints among them, at any depth."""
+    if isinstance(fields, list):
+        return [settled(one) for one in fields]
+    if not isinstance(fields, Mapping):
+        return fields
+    return {
+        name: {key: value for key, value in inner.items() if key not in MANNER}
+        if name in ENDPOINTS and isinstance(inner, Mapping)
+        else settled(inner)
+        for name, inner in fields.items()
+    }
 
 
 Kept = TypeVar("Kept")

@@ -21,10 +21,7 @@ A killed run goes on with the same call and ends with the same bytes.
 
 from __future__ import annotations
 
-import json
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -35,13 +32,13 @@ from tao.meaning import Interpreter
 from tao.mixture import part_stats, raised
 from tao.prompts import Prompt, pool_digest
 from tao.recipe import Recipe
-from tao.rounds import LAST_ROUND, Round, TuneResult, claim, read_round, write_result, write_round
+from tao.rounds import LAST_ROUND, Round, TuneResult, claim, read_round, timed, write_result, write_round
 from tao.sampling.passes import explore_round
 from tao.sampling.samplers import SamplerFactory, reworder_factory, sampler_factory
 from tao.scoring import combine as scoring
 from tao.scoring.evidence import round_evidence
 from tao.scoring.score import ScoredRound, charge_signals, handles_digest, score
-from tao.scoring.signals import Weighed, load_signals, signals_digest
+from tao.scoring.signals import Weighed, load_signals, released, signals_digest
 from tao.stage import digest, folder_digest
 from tao.training import launch, lora
 from tao.training import settings as training
@@ -81,70 +78,43 @@ def tune(
         sampler: Makes a sampler from a checkpoint folder; the recipe's if None.
         ledger: Where to charge; ``out/ledger.jsonl`` if None.
         progress: See `Progress`.
-        further: Signals beside those that the recipe names.
+        further: Signals beside those that the recipe names. All are closed at the end, and after every scoring.
 
     Raises:
         InputError: Unusable model or prompts, `out` holds another run, or training diverged.
     """
-    signals = [*load_signals(recipe.signals), *further]
     if recipe.lora:
         lora.require()
     launch.check(recipe.optim())
-    made_from = {
-        "model": folder_digest(model),
-        "pool": pool_digest(prompts),
-        "handles": handles_digest(prompts),
-        "interpreter": f"{interpreter.name}@{interpreter.version}",
-        "recipe": recipe.record(),
-        "seed": seed,
-        "code": f"{__version__}/scoring@{scoring.VERSION}/training@{training.VERSION}",
-    }
-    if signals:
-        made_from["signals"] = signals_digest(signals)
-    claim(out, made_from)
-    run = _Run(
-        start=model,
-        prompts=prompts,
-        interpreter=interpreter,
-        recipe=recipe,
-        out=out,
-        seed=seed,
-        sampler=sampler or sampler_factory(recipe.sampler, recipe.vllm, recipe.endpoint),
-        ledger=ledger or Ledger(out / "ledger.jsonl"),
-        progress=progress,
-        shape=ModelShape.from_config(model),
-        made_from=made_from,
-        signals=signals,
-    )
-    current, good, stopped = model, model, "rounds"
-    rounds: list[Round] = []
-    for number in range(recipe.rounds):
-        if number and budget_flop is not None and _forecast(run, number) > budget_flop:
-            stopped = "budget"
-            break
-        done = _round(run, number, current, rounds)
-        rounds.append(done)
-        if done.alarms:
-            # The samples that raised the alarm came from `current`: it is the model not to trust.
-            current, stopped = good, "alarm"
-            break
-        if done.checkpoint is None:
-            if recipe.prompts_per_round is None or number + 1 == recipe.rounds:
-                stopped = "thin_evidence" if done.refused else "no_signal"
-                break
-            continue  # this part of the pool had nothing to say; the next may
-        good, current = current, done.checkpoint
-        if "kl_base_step" in done.training:
-            stopped = "kl_base"
-            break
-    last = None
-    if recipe.watch_last and rounds[-1].checkpoint is not None:  # nothing has sampled from it yet
-        last = _watch_last(run, current, rounds)
-        if last.alarms:
-            current, stopped = good, "alarm"
-    result = TuneResult(current, stopped, tuple(rounds), run.ledger.tuning_flop(), last)
-    write_result(out, result)
-    return result
+    signals = [*load_signals(recipe.signals), *further]
+    with released(signals):
+        made_from = {
+            "model": folder_digest(model),
+            "pool": pool_digest(prompts),
+            "handles": handles_digest(prompts),
+            "interpreter": f"{interpreter.name}@{interpreter.version}",
+            "recipe": recipe.record(),
+            "seed": seed,
+            "code": f"{__version__}/scoring@{scoring.VERSION}/training@{training.VERSION}",
+        }
+        if signals:
+            made_from["signals"] = signals_digest(signals)
+        claim(out, made_from)
+        run = _Run(
+            start=model,
+            prompts=prompts,
+            interpreter=interpreter,
+            recipe=recipe,
+            out=out,
+            seed=seed,
+            sampler=sampler or sampler_factory(recipe.sampler, recipe.vllm, recipe.endpoint),
+            ledger=ledger or Ledger(out / "ledger.jsonl"),
+            progress=progress,
+            shape=ModelShape.from_config(model),
+            made_from=made_from,
+            signals=signals,
+        )
+        return _rounds(run, budget_flop)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +135,39 @@ class _Run:
     signals: Sequence[Weighed]
 
 
+def _rounds(run: _Run, budget_flop: float | None) -> TuneResult:
+    """Round after round, until there is a reason to stop."""
+    current, good, stopped = run.start, run.start, "rounds"
+    rounds: list[Round] = []
+    for number in range(run.recipe.rounds):
+        if number and budget_flop is not None and _forecast(run, number) > budget_flop:
+            stopped = "budget"
+            break
+        done = _round(run, number, current, rounds)
+        rounds.append(done)
+        if done.alarms:
+            # The samples that raised the alarm came from `current`: it is the model not to trust.
+            current, stopped = good, "alarm"
+            break
+        if done.checkpoint is None:
+            if run.recipe.prompts_per_round is None or number + 1 == run.recipe.rounds:
+                stopped = "thin_evidence" if done.refused else "no_signal"
+                break
+            continue  # this part of the pool had nothing to say; the next may
+        good, current = current, done.checkpoint
+        if "kl_base_step" in done.training:
+            stopped = "kl_base"
+            break
+    last = None
+    if run.recipe.watch_last and rounds[-1].checkpoint is not None:  # nothing has sampled from it yet
+        last = _watch_last(run, current, rounds)
+        if last.alarms:
+            current, stopped = good, "alarm"
+    result = TuneResult(current, stopped, tuple(rounds), run.ledger.tuning_flop(), last)
+    write_result(run.out, result)
+    return result
+
+
 def _forecast(run: _Run, number: int) -> int:
     """Model FLOPs after one more round like the last one; a restarted round trains on one more round's winners."""
     so_far = [*range(number), *(LAST_ROUND + past for past in range(number + 1))]
@@ -182,10 +185,11 @@ def _round(run: _Run, number: int, current: Path, past: Sequence[Round]) -> Roun
     made_from = digest({**run.made_from, "round": number, "start": folder_digest(current)})
     finished = read_round(folder, made_from)
     if finished is None:
-        scored = _explore_and_score(run, number, current, folder)
+        with released(run.signals):  # a reward model shall not lie in memory while the policy trains
+            scored = _explore_and_score(run, number, current, folder)
+            thin = round_evidence(scored, run.recipe.thin_evidence, run.recipe.source, run.signals)
         stats, parts = scored.stats(), part_stats(scored, run.interpreter)
         found = raised(past, stats, parts) if run.recipe.watch else ()
-        thin = round_evidence(scored, run.recipe.thin_evidence, run.recipe.source, run.signals)
         finished = Round(number, None, stats, found, {}, scored.diversity(), parts, thin), None
         if not found and not finished[0].refused and _has_signal(scored, run.recipe):
             report = _train(run, number, current, scored, folder)
@@ -203,7 +207,7 @@ def _explore_and_score(run: _Run, number: int, current: Path, folder: Path) -> S
     recipe = run.recipe
     settings = recipe.sampling()
     prompts = _prompts(run, number)
-    with _timed(run, "explore", number):
+    with timed(run.out, "explore", number):
         sampler = run.sampler(current)
         try:
             samples = explore_round(
@@ -221,7 +225,7 @@ def _explore_and_score(run: _Run, number: int, current: Path, folder: Path) -> S
             )
         finally:
             sampler.close()
-    with _timed(run, "score", number):
+    with timed(run.out, "score", number):
         # Votes are taken once, on the round-start model's samples, and stay frozen while it trains on them.
         scored = _scored(run, number, samples)
     charge_signals(scored, run.signals, run.ledger, number)
@@ -248,8 +252,9 @@ def _train(run: _Run, number: int, current: Path, scored: ScoredRound, folder: P
     rounds = [scored]
     if run.recipe.restart:
         earlier = [run.out / f"round-{past}" / "samples.jsonl" for past in range(number)]
-        rounds = [*(_scored(run, past, samples) for past, samples in enumerate(earlier)), scored]
-    with _timed(run, "train", number):
+        with released(run.signals):
+            rounds = [*(_scored(run, past, samples) for past, samples in enumerate(earlier)), scored]
+    with timed(run.out, "train", number):
         return train_round(
             run.recipe,
             run.start,
@@ -266,7 +271,7 @@ def _train(run: _Run, number: int, current: Path, scored: ScoredRound, folder: P
 
 def _watch_last(run: _Run, model: Path, rounds: Sequence[Round]) -> Round:
     number = len(rounds)
-    with _timed(run, "watch", number):
+    with timed(run.out, "watch", number):
         return watch_last(
             model,
             _scored(run, 0, run.out / "round-0" / "samples.jsonl"),
@@ -281,18 +286,3 @@ def _watch_last(run: _Run, model: Path, rounds: Sequence[Round]) -> Round:
             signals=run.signals,
             progress=run.progress,
         )
-
-
-@contextmanager
-def _timed(run: _Run, stage: str, number: int) -> Iterator[None]:
-    """Append a stage's seconds to ``timing.jsonl``, which no hash covers."""
-    wall, cpu = time.perf_counter(), time.process_time()
-    yield
-    row = {
-        "stage": stage,
-        "round": number,
-        "wall_s": round(time.perf_counter() - wall, 3),
-        "cpu_s": round(time.process_time() - cpu, 3),
-    }
-    with (run.out / "timing.jsonl").open("a", encoding="utf-8") as handle:
-        handle.write(json.dumps(row) + "\n")

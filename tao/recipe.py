@@ -19,7 +19,7 @@ from pydantic import (
     model_validator,
 )
 
-from tao.endpoint import MANNER, EndpointSpec
+from tao.endpoint import EndpointSpec, settled
 from tao.errors import InputError
 from tao.rounds import WATCHED
 from tao.sampling.adaptive import Adaptive, apportion
@@ -322,11 +322,12 @@ class Recipe(ScaleFields):
         }
 
     def record(self) -> dict[str, Any]:
-        """What makes a run this run. More rounds of it are no other run: they go on where it ended."""
-        manner = set(MANNER)
-        judges = {"__all__": {"endpoint": manner}}
-        left_out: Any = {"rounds": True, "endpoint": manner, "reworder": manner, "signals": judges}
-        return self.model_dump(mode="json", exclude=left_out)
+        """What makes a run this run. More rounds of it are no other run: they go on where it ended.
+
+        Neither do addresses, keys, prices and patience of endpoints (`tao.endpoint.MANNER`).
+        """
+        record: dict[str, Any] = settled(self.model_dump(mode="json", exclude={"rounds"}))
+        return record
 
     def shares(self) -> dict[str, float]:
         """Shares of the samples by strategy and rung of the ladder."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from tao.sampling.diversity import DiversityReport, StrategyReport
 from tao.scoring.alarms import Alarm
 from tao.scoring.evidence import Finding
 from tao.scoring.stats import RoundStats
-from tao.stage import folder_digest, write_atomic
+from tao.stage import changes, folder_digest, write_atomic
 
 WATCHED = 200
 """Prompts that a watched model answers: a fall of the run rate by 15 points in 200 groups of samples is no accident."""
@@ -86,10 +88,10 @@ def claim(out: Path, made_from: Mapping[str, Any]) -> None:
     out.mkdir(parents=True, exist_ok=True)
     if record.exists():
         found = _record(record, "remove this folder to start over")
-        differing = sorted(k for k in made_from if found.get(k) != made_from[k])
+        differing = changes({k: found[k] for k in made_from if k in found}, json.loads(json.dumps(made_from)))
         if differing:
             raise InputError(
-                f"this folder holds another run ({', '.join(differing)} differs)",
+                f"this folder holds another run; what differs: {', '.join(differing)}",
                 str(out),
                 "use another folder, or remove this one to start over",
             )
@@ -164,3 +166,18 @@ def write_result(out: Path, result: TuneResult) -> None:
         "tuning_flop": result.tuning_flop,
     }
     write_atomic(out / "result.json", json.dumps(body, sort_keys=True, indent=1) + "\n")
+
+
+@contextmanager
+def timed(out: Path, stage: str, number: int) -> Iterator[None]:
+    """Append a stage's seconds to ``timing.jsonl`` in a run's folder, which no hash covers."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    yield
+    row = {
+        "stage": stage,
+        "round": number,
+        "wall_s": round(time.perf_counter() - wall, 3),
+        "cpu_s": round(time.process_time() - cpu, 3),
+    }
+    with (out / "timing.jsonl").open("a", encoding="utf-8") as handle:
+        handle.write(json.dumps(row) + "\n")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,34 @@ def digest(value: Any) -> str:
     """16 hex digits of the content of a JSON-able value (key order does not count)."""
     body = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(body.encode()).hexdigest()[:16]
+
+
+_HASH = re.compile(r"[0-9a-f]{8,64}")
+_SHOWN_CHARS = 40
+
+
+def changes(before: Any, now: Any, name: str = "") -> list[str]:
+    """Where two records differ, for people: ``recipe.samples (8 before, 4 now)``; of hashes and long values the name.
+
+    Args:
+        before: JSON-able.
+        now: JSON-able.
+        name: What both are called.
+    """
+    if before == now:
+        return []
+    if isinstance(before, Mapping) and isinstance(now, Mapping):
+        keys = sorted({*before, *now})
+        dot = f"{name}." if name else ""
+        return [line for key in keys for line in changes(before.get(key), now.get(key), f"{dot}{key}")]
+    if isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
+        pairs = enumerate(zip(before, now, strict=True))
+        return [line for at, (one, other) in pairs for line in changes(one, other, f"{name}[{at}]")]
+    shown = [json.dumps(value, ensure_ascii=False) for value in (before, now)]
+    opaque = any(isinstance(value, str) and _HASH.fullmatch(value) for value in (before, now))
+    if opaque or max(map(len, shown)) > _SHOWN_CHARS:
+        return [name]
+    return [f"{name} ({shown[0]} before, {shown[1]} now)"]
 
 
 def file_digest(path: Path) -> str:
@@ -85,11 +114,10 @@ class Stage:
                 "unreadable record of what the rows were made from", str(self._meta), self._remedy()
             ) from error
         if found["hash"] != self.hash:
-            differing = sorted(
-                k for k in before.keys() | self.made_from.keys() if before.get(k) != self.made_from.get(k)
-            )
+            # Through JSON, as the record on disk: there a tuple is a list.
+            differing = changes(before, json.loads(json.dumps(self.made_from)))
             raise InputError(
-                f"these rows were made from something else ({', '.join(differing) or 'hash'} differs)",
+                f"these rows were made from something else: {', '.join(differing) or 'hash'}",
                 str(self.path),
                 self._remedy(),
             )

@@ -20,7 +20,7 @@ from tao.rounds import LAST_ROUND, WATCHED, Round, read_round, write_round
 from tao.sampling.passes import explore_round
 from tao.sampling.samplers import SamplerFactory, reworder_factory
 from tao.scoring.score import ScoredRound, charge_signals, score
-from tao.scoring.signals import Weighed, load_signals
+from tao.scoring.signals import Weighed, load_signals, released
 
 Progress = Callable[[str, int, int], None]
 
@@ -64,7 +64,7 @@ def observe(
         number: Stands for the round in seeds and in the ledger.
         ledger: Charged as exploring, and for signals.
         sampler: Makes a sampler from a checkpoint folder.
-        signals: Signals beside the vote; those that the recipe names if None.
+        signals: Signals beside the vote, given back when all is scored; those that the recipe names if None.
         progress: As for `tao.loop.tune`.
     """
     settings = recipe.sampling()
@@ -87,8 +87,9 @@ def observe(
     finally:
         answering.close()
     scores = samples.with_name("scores.jsonl")
-    scored = score(prompts, samples, interpreter, recipe.rewards(), out=scores, signals=signals, progress=progress)
-    charge_signals(scored, signals, ledger, number)
+    with released(signals):
+        scored = score(prompts, samples, interpreter, recipe.rewards(), out=scores, signals=signals, progress=progress)
+        charge_signals(scored, signals, ledger, number)
     return scored
 
 

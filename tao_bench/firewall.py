@@ -1,19 +1,29 @@
 """The label firewall at run time: a process that tunes without labels cannot open them.
 
-Python calls audit hooks on every `open` and directory listing (PEP 578); a hook cannot be removed.
-Code in C (a database engine) may open files without asking, which is why the proof in
-`tao_bench.firewall_check` also tunes with the labels blanked, permuted and taken away.
+Python calls audit hooks on every `open` and directory listing (PEP 578); a hook cannot be removed. Python processes
+that a sealed one starts (`accelerate launch` and its workers, above all) are sealed as they start: the environment says
+what is sealed, and `firewall_guard/sitecustomize.py`, first on their path, does it.
+
+Not reached are code in C (a database engine) and programs other than Python, which open files without asking, and
+children with an environment of their own: the workers of SQL engines (handed one instance and no other file) and of
+vLLM. That is why the proof in `tao_bench.firewall_check` also asks the kernel, and tunes with the labels blanked,
+permuted and taken away.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 SEALED = "labels"
+VARIABLE = "TAO_BENCH_SEALED"
+"""Environment variable by which a child is told what to seal: a list of what `seal` was called with, as JSON."""
+GUARD = os.path.join(os.path.dirname(os.path.realpath(__file__)), "firewall_guard")  # noqa: PTH118, PTH120 - compared with path entries
+"""The folder that does it at a child's start."""
 _EVENTS = {"open", "os.listdir", "os.scandir", "os.open", "shutil.copyfile", "os.rename", "os.link", "os.symlink"}
 
 
@@ -36,15 +46,33 @@ def _is_one_of(real: str, further: tuple[str, ...], below: tuple[str, ...]) -> b
 
 
 def seal(data: Path, record: Path | None = None, also: Sequence[Path] = ()) -> None:
-    """Refuse, from now to the end of this process, every access to the labels of a task.
+    """Refuse, from now to the end of this process and of its Python children, every access to the labels of a task.
 
     Args:
         data: The task's data folder.
         record: A file to which every opened path is appended, one a line (for the proof).
         also: Further files and folders that hold labels: the rows that the task was made of.
     """
-    root = os.path.realpath(data)
-    further = tuple(os.path.realpath(path) for path in also)
+    told = {
+        "data": os.path.realpath(data),
+        "record": os.path.realpath(record) if record else None,
+        "also": [os.path.realpath(path) for path in also],
+    }
+    _seal(told)
+    os.environ[VARIABLE] = json.dumps([*json.loads(os.environ.get(VARIABLE, "[]")), told])
+    path = os.environ.get("PYTHONPATH")
+    others = [entry for entry in path.split(os.pathsep) if entry != GUARD] if path else []
+    os.environ["PYTHONPATH"] = os.pathsep.join([GUARD, *others])
+
+
+def seal_as_told() -> None:
+    """Seal what the process that started this one has sealed; for `firewall_guard/sitecustomize.py`."""
+    for told in json.loads(os.environ.get(VARIABLE, "[]")):
+        _seal(told)
+
+
+def _seal(told: Mapping[str, Any]) -> None:
+    root, record, further = told["data"], told["record"], tuple(told["also"])
     below = tuple(os.path.join(path, "") for path in further)  # noqa: PTH118 - compared with every opened name
     log = os.open(record, os.O_WRONLY | os.O_CREAT | os.O_APPEND) if record else None
 

@@ -5,6 +5,9 @@ are, permuted, blanked, and taken away; permuted and blanked ones carry canaries
 bit, no process of it may open a label (Python's audit hooks and the kernel are both asked), and no canary may turn up
 in a file of it. A proof of no change proves nothing unless change can be seen, so arms that do use labels are run as
 well: theirs must differ.
+
+A model tuned on several tasks together (`tao_bench.joint`) is run on copies of all of them, their labels changed
+together; its control must be seen to open the labels of every one.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from tao_bench.arms import get_arm
 from tao_bench.firewall import SEALED, is_sealed
 from tao_bench.firewall_data import AS_THEY_ARE, PERMUTED, VARIANTS, canaries, copy_with, mark_of
 from tao_bench.firewall_watch import Opened, can_watch, watching
+from tao_bench.joint import FOLDER
 from tao_bench.models import Model
 from tao_bench.registry import Task
 from tao_bench.runner import run_alone
@@ -84,14 +88,16 @@ class Proof:
     """What was found on one task.
 
     Attributes:
-        task: The task with its version.
+        task: The task with its version; of several together all of them.
         cells: Trial and variant of the labels to what the cell left behind.
         trials: The trials, in order.
+        parts: Of several together, the folders that their labels lie in; else empty.
     """
 
     task: str
     cells: Mapping[tuple[str, str], Traces]
     trials: tuple[Trial, ...]
+    parts: tuple[str, ...] = ()
 
     def of(self, trial: Trial) -> dict[str, Traces]:
         """A trial's cells by variant."""
@@ -102,7 +108,7 @@ class Proof:
         found = []
         for trial in self.trials:
             every = self.of(trial)
-            found += _control_faults(trial, every) if trial.uses_labels else _free_faults(trial, every)
+            found += _control_faults(trial, every, self.parts) if trial.uses_labels else _free_faults(trial, every)
         return [f"{self.task}, {fault}" for fault in found]
 
     @property
@@ -134,7 +140,7 @@ def _free_faults(trial: Trial, every: Mapping[str, Traces]) -> list[str]:
     return found
 
 
-def _control_faults(trial: Trial, every: Mapping[str, Traces]) -> list[str]:
+def _control_faults(trial: Trial, every: Mapping[str, Traces], parts: Sequence[str]) -> list[str]:
     """What is wrong with an arm that uses labels: it must show that a dependence on them would be seen."""
     part = moved_by_labels(trial)
     found = [
@@ -144,8 +150,12 @@ def _control_faults(trial: Trial, every: Mapping[str, Traces]) -> list[str]:
     ]
     if not found and len({traces.hashes[part] for traces in every.values()}) < len(every):
         found.append(f"{trial.name}: {part} did not change with its labels, so a change would not be seen here")
-    if can_watch() and not any(traces.seen for traces in every.values()):
+    seen = [path for traces in every.values() for path in traces.seen]
+    if can_watch() and not seen:
         found.append(f"{trial.name}: opened labels and the kernel did not say so, so the watch is blind here")
+    elif can_watch():
+        unseen = [part for part in parts if not any(path.startswith(part + os.sep) for path in seen)]
+        found += [f"{trial.name}: was not seen to open labels of {part}, so it is no control of it" for part in unseen]
     return found
 
 
@@ -169,15 +179,69 @@ def outcome(folder: Path) -> dict[str, str]:
     return found
 
 
-def _common(task: Task, model: Model, seed: int, split: str) -> dict[str, Any]:
-    """What every cell's worker is told."""
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a proof is about: one task, or several that one model is tuned on.
+
+    Attributes:
+        tasks: Name to task.
+        weights: Name to weight in the mixture; empty for one task alone.
+    """
+
+    tasks: Mapping[str, Task]
+    weights: Mapping[str, float]
+
+    @property
+    def title(self) -> str:
+        """As reports call it."""
+        return " + ".join(
+            f"{self.weights[name]:g} {task.version_name}" if self.weights else task.version_name
+            for name, task in self.tasks.items()
+        )
+
+    @property
+    def folders(self) -> dict[str, str]:
+        """Task name to the folder of its copy."""
+        if not self.weights:
+            return dict.fromkeys(self.tasks, "data")
+        return {name: f"data/{number}-{_plain(task)}" for number, (name, task) in enumerate(self.tasks.items())}
+
+    def mark(self, seed: int) -> str:
+        """What the proof's canaries start with."""
+        hashes = [task.hash for task in self.tasks.values()]
+        return mark_of(hashes[0] if len(hashes) == 1 else digest(hashes), seed)
+
+    def messages(self, trial: Trial, place: Path, common: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """What the workers of one cell are told, one after another: tune and answer, or tune together, then answer."""
+        config = {**common["config"], "cell": trial.name, "arm": trial.arm, "arm_options": dict(trial.options)}
+        told = {name: _task_message(task, place / self.folders[name]) for name, task in self.tasks.items()}
+        first = next(iter(told.values()))
+        cell = {**common, **first, "work": "model", "folder": str(place / "cells" / trial.name), "config": config}
+        if not self.weights:
+            return [cell]
+        mixture = [{**own, "name": name, "weight": self.weights[name]} for name, own in told.items()]
+        tune = {**cell, "work": "tune", "folder": str(place / FOLDER / trial.name), "mixture": mixture}
+        return [tune, {**cell, "config": {**config, "tuned": trial.name}}]
+
+
+def _plain(task: Task) -> str:
+    return "".join(c if c.isalnum() or c in "._-" else "-" for c in task.spec.name)
+
+
+def _task_message(task: Task, data: Path) -> dict[str, Any]:
     return {
-        "work": "model",
-        "split": split,
-        "config": {"seed": seed, "model": "", "deployed": {"labels": 0}, "eval": {"split": split, "limit": 2}},
         "task_folder": str(task.folder),
+        "data": str(data),
         "task_hash": task.hash,
         "task_variant": task.variant,
+    }
+
+
+def _common(model: Model, seed: int, split: str) -> dict[str, Any]:
+    """What every cell's worker is told."""
+    return {
+        "split": split,
+        "config": {"seed": seed, "model": "", "deployed": {"labels": 0}, "eval": {"split": split, "limit": 2}},
         "base": str(model.path),
     }
 
@@ -187,7 +251,7 @@ def _tell(words: str) -> None:
 
 
 def prove(
-    task: Task,
+    task: Task | Subject,
     model: Model,
     scratch: Path,
     trials: Sequence[Trial],
@@ -202,7 +266,7 @@ def prove(
     Controls run on labels as they are and permuted, without canaries.
 
     Args:
-        task: The task.
+        task: The task, or several that one model is tuned on; of these the first is answered.
         model: What tuning starts from.
         scratch: An empty folder; holds copies of the data and the cells.
         trials: What to run.
@@ -214,24 +278,27 @@ def prove(
     Raises:
         InputError: An arm cannot run here at all (its log is named), or two trials of one name.
     """
+    subject = Subject({task.version_name: task}, {}) if isinstance(task, Task) else task
     names = [trial.name for trial in trials]
     if len(set(names)) < len(names):
         raise InputError("two trials have the same name", ", ".join(names))
     free = [trial for trial in trials if not trial.uses_labels]
     controls = [trial for trial in trials if trial.uses_labels]
-    mark, common = mark_of(task.hash, seed), _common(task, model, seed, split)
+    mark, common = subject.mark(seed), _common(model, seed, split)
     batches = [(f"{variant}", variant, free, mark) for variant in variants if free]
     batches += [(f"control {variant}", variant, controls, "") for variant in (AS_THEY_ARE, PERMUTED) if controls]
 
     def run(batch: tuple[str, str, list[Trial], str]) -> dict[tuple[str, str], Traces]:
         name, variant, chosen, planted = batch
         place = scratch / name.replace(" ", "-")
-        data = copy_with(task.data, place / "data", variant, planted)
+        copies = [
+            copy_with(one.data, place / subject.folders[part], variant, planted) for part, one in subject.tasks.items()
+        ]
         found = {}
-        with watching([data / SEALED]) as opened:
+        with watching([data / SEALED for data in copies]) as opened:
             for trial in chosen:
-                _tell(f"{task.version_name}: {trial.name}, labels {variant}")
-                traces = _run(trial, common, task, place, opened)
+                _tell(f"{subject.title}: {trial.name}, labels {variant}")
+                traces = _run(trial, common, subject, place, opened)
                 made_nothing = not any(traces.hashes.values())
                 if traces.failed and not (traces.asked or traces.seen) and (variant == variants[0] or made_nothing):
                     log = place / "cells" / trial.name / "log.txt"
@@ -248,30 +315,41 @@ def prove(
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
-    return Proof(task.version_name, {key: traces for part in parts for key, traces in part.items()}, tuple(trials))
+    cells = {key: traces for part in parts for key, traces in part.items()}
+    joint = tuple(Path(folder).name for folder in subject.folders.values()) if subject.weights else ()
+    return Proof(subject.title, cells, tuple(trials), joint)
 
 
-def _run(trial: Trial, common: Mapping[str, Any], task: Task, place: Path, opened: Opened) -> Traces:
+def _run(trial: Trial, common: Mapping[str, Any], subject: Subject, place: Path, opened: Opened) -> Traces:
     """Run one cell of a copy and collect what it left."""
-    folder, record, data = place / "cells" / trial.name, place / f"{trial.name}.opened", place / "data"
-    folder.mkdir(parents=True)
-    message = {**common, "folder": str(folder), "data": str(data)}
-    message["config"] = {**common["config"], "cell": trial.name, "arm": trial.arm, "arm_options": dict(trial.options)}
-    failed = ""
+    record, seed = place / f"{trial.name}.opened", common["config"]["seed"]
+    more = {} if trial.uses_labels else {RECORD_VARIABLE: str(record)}
+    log = place / "cells" / trial.name / "log.txt"
+    log.parent.mkdir(parents=True)
+    hashes, failed, found = dict.fromkeys(PARTS, ""), "", []
     opened()
-    try:
-        run_alone(message, folder / "log.txt", {} if trial.uses_labels else {RECORD_VARIABLE: str(record)})
-    except InputError as error:
-        failed = error.what
+    for message in subject.messages(trial, place, common):
+        folder = Path(message["folder"])
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            run_alone(message, log, more)
+        except InputError as error:
+            failed = failed or error.what
+        # What tuning together made comes first; what its answering then made besides are the answers.
+        hashes |= {part: value for part, value in outcome(folder).items() if value and not hashes[part]}
+        found += canaries(folder, subject.mark(seed))
+        if failed:
+            break
     lines = record.read_text(encoding="utf-8").splitlines() if record.is_file() else []
     paths = {line.partition("\t")[2] for line in lines}
+    data = {place / folder: subject.tasks[name] for name, folder in subject.folders.items()}
     return Traces(
-        hashes=outcome(folder),
+        hashes=hashes,
         failed=failed,
         opened=len(paths),
-        asked=tuple(sorted(path for path in paths if _is_label(path, task, data))),
-        seen=tuple(os.path.relpath(path, data) for path in opened()),
-        canaries=tuple(canaries(folder, mark_of(task.hash, common["config"]["seed"]))),
+        asked=tuple(sorted(path for path in paths if any(_is_label(path, task, at) for at, task in data.items()))),
+        seen=tuple(os.path.relpath(path, place / "data") for path in opened()),
+        canaries=tuple(found),
     )
 
 

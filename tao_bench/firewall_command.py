@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from tao.errors import InputError
+from tao.mixture import shares
 from tao_bench.arms import get_arm
 from tao_bench.arms.contract import ArmOptions
 from tao_bench.experiment import Cell, Experiment, read_experiment
-from tao_bench.firewall_check import PARTS, Proof, Traces, Trial, moved_by_labels, prove
+from tao_bench.firewall_check import PARTS, Proof, Subject, Traces, Trial, moved_by_labels, prove
 from tao_bench.firewall_data import VARIANTS
 from tao_bench.firewall_watch import can_watch
 from tao_bench.models import Model, resolve_model
@@ -32,6 +33,9 @@ CANNOT_SHOW = (
     "What happens only beyond these few prompts, samples and rounds: code and seal are the same, the sizes are not.",
     "Intent: code that recognises the proof, encodes what it reads, or asks a network can pass. It finds mistakes and "
     "careless shortcuts, not an adversary.",
+    "Opens by children that start with an environment of their own (workers of SQL engines and of vllm) or are not "
+    "Python, otherwise than by the kernel: Python's hooks reach this process and the Python children that inherit its "
+    "environment, those of accelerate among them.",
     "Samplers that promise equal statistics, not equal bytes (vllm, endpoints): arms with them are left out and named.",
 )
 """What a proof that holds leaves open; told in the help and on the page."""
@@ -93,19 +97,8 @@ def inexact(cell: Cell) -> str:
     return "" if sampler == "transformers" else f"sampler {sampler} promises no equal bytes"
 
 
-def trials_of(cells: Sequence[Cell], task: Task, size: Size) -> tuple[list[Trial], list[str]]:
-    """The different small cells of a task: arms that a grid tells apart by its budget alone are one.
-
-    An SFT arm and, where the pool has labels, gold reward are added as controls if the experiment lacks them.
-
-    Args:
-        cells: The experiment's cells on the task.
-        task: The task.
-        size: How small.
-
-    Returns:
-        The trials, and what was left out and why.
-    """
+def _chosen(cells: Sequence[Cell], size: Size) -> tuple[list[Trial], list[str]]:
+    """The different small cells: arms that a grid tells apart by its budget alone are one; and what is left out."""
     trials: dict[str, Trial] = {}
     left_out: dict[str, None] = {}
     for cell in cells:
@@ -118,14 +111,54 @@ def trials_of(cells: Sequence[Cell], task: Task, size: Size) -> tuple[list[Trial
         key = json.dumps([cell.arm, options], sort_keys=True)
         taken = {trial.name for trial in trials.values()}
         trials.setdefault(key, Trial(name if name not in taken else stem, cell.arm, options))
-    found = list(trials.values())
+    return list(trials.values()), list(left_out)
+
+
+def trials_of(cells: Sequence[Cell], task: Task, size: Size) -> tuple[list[Trial], list[str]]:
+    """The different small cells of a task.
+
+    An SFT arm and, where the pool has labels, gold reward are added as controls if the experiment lacks them.
+
+    Args:
+        cells: The experiment's cells on the task, without those that are tuned on a mixture.
+        task: The task.
+        size: How small.
+
+    Returns:
+        The trials, and what was left out and why.
+    """
+    found, left_out = _chosen(cells, size)
     arms = {trial.arm for trial in found}
     if "sft" not in arms:
         found.append(_sft(task, size))
     if "gold_reward" not in arms and _pool_has_labels(task):
         options = {"samples": size.samples, "rounds": 1, "prompts": size.prompts}
         found.append(Trial("gold_reward", "gold_reward", shrink(get_arm("gold_reward").options(**options), size)))
-    return found, list(left_out)
+    return found, left_out
+
+
+def joint_trials(cells: Sequence[Cell], subject: Subject, size: Size) -> tuple[list[Trial], list[str]]:
+    """The different small cells that are tuned on one mixture; an SFT arm is added as their control if there is none.
+
+    Args:
+        cells: The experiment's cells with that `tune_on`, on whatever task they answer.
+        subject: The mixture.
+        size: How small.
+
+    Returns:
+        The trials, and what was left out and why.
+    """
+    found, left_out = _chosen(cells, size)
+    if found and "sft" not in {trial.arm for trial in found}:
+        labels = {name: len(task.items("train")) for name, task in subject.tasks.items()}
+        options: dict[str, Any] = {}
+        if not all(labels.values()):
+            labels, options = {name: len(task.pool()) for name, task in subject.tasks.items()}, {"labels_from": "pool"}
+        whole = range(size.prompts, 0, -1)
+        fits = (n for n in whole if all(labels[part] >= own for part, own in shares(subject.weights, n).items()))
+        options["labels"] = next(fits, 1)
+        found.append(Trial("sft", "sft", shrink(get_arm("sft").options(**options), size)))
+    return found, left_out
 
 
 def _pool_has_labels(task: Task) -> bool:
@@ -157,7 +190,7 @@ def run_firewall(options: argparse.Namespace) -> int:
 
 
 def run_prove_firewall(options: argparse.Namespace) -> int:
-    """The command ``tao-bench prove-firewall``: every arm of an experiment, on every task of it.
+    """The command ``tao-bench prove-firewall``: every arm of an experiment, on every task and mixture of it.
 
     Returns:
         0 if the proof holds, 1 otherwise.
@@ -175,20 +208,31 @@ def run_prove_firewall(options: argparse.Namespace) -> int:
     model = resolve_model(options.model or experiment.model)
     proofs: list[Proof] = []
     left_out: list[str] = []
+    tasks: dict[str, Task] = {}
     for name in experiment.tasks:
         try:
-            task = load_task(name, options.tasks, 0 if experiment.eval.folds else None)
+            tasks[name] = load_task(name, options.tasks, 0 if experiment.eval.folds else None)
         except MissingData as error:
             left_out.append(f"task {name}: {error.what}")
+    work: list[tuple[Task | Subject, list[Trial], list[str]]] = [
+        (task, *trials_of([cell for cell in cells if cell.task == name and not cell.tune_on], task, size))
+        for name, task in tasks.items()
+    ]
+    for mixture in dict.fromkeys(cell.tune_on for cell in cells if cell.tune_on):
+        joint = [cell for cell in cells if cell.tune_on == mixture]
+        if lacks := [name for name, _ in mixture if name not in tasks]:
+            left_out.append(f"{joint[0].arm_label}: is tuned on {lacks[0]}, which cannot run here")
             continue
-        trials, without = trials_of([cell for cell in cells if cell.task == name], task, size)
+        subject = Subject({name: tasks[name] for name, _ in mixture}, dict(mixture))
+        work.append((subject, *joint_trials(joint, subject, size)))
+    for about, trials, without in work:
         left_out += [line for line in without if line not in left_out]
         if all(trial.uses_labels for trial in trials):
             continue
         with tempfile.TemporaryDirectory(prefix="tao-bench-firewall-") as scratch:
             split = "test" if experiment.eval.folds else "dev"
             place = Path(scratch)
-            proofs.append(prove(task, model, place, trials, seed=options.seed, split=split, jobs=options.jobs))
+            proofs.append(prove(about, model, place, trials, seed=options.seed, split=split, jobs=options.jobs))
     if not proofs:
         raise InputError("nothing can be proved here", experiment.name, "\n".join(left_out) or "name a label-free arm")
     command = "tao-bench " + shlex.join(sys.argv[1:] or ["prove-firewall", options.experiment])

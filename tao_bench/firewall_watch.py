@@ -1,7 +1,7 @@
 """Which files of a folder anybody opened, told by the kernel (Linux inotify, see inotify(7)).
 
-Python's audit hooks see what Python opens. A database engine in C, or a child process, opens files without asking;
-the kernel sees those too.
+Python's audit hooks see what Python opens. A database engine in C, a program that is not Python or a child without its
+parent's environment opens files without asking; the kernel sees those too.
 """
 
 from __future__ import annotations

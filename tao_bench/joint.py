@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tao.endpoint import settled
 from tao.errors import InputError
 from tao.mixture import MixedInterpreter, mixed, named, of_part, shares
 from tao.stage import digest
@@ -101,7 +102,7 @@ def tuned_of(
         "deployed": cell.deployed.model_dump(mode="json"),
         **made,
     }
-    key = f"{cell.tuned_id}-{digest(config)[:8]}"
+    key = f"{cell.tuned_id}-{digest(settled(config))[:8]}"
     folder = CellFolder(root / FOLDER / key, cell.eval.split)
     return Tuned(key, folder, config, {name: tasks[name] for name, _ in cell.tune_on}, dict(cell.tune_on))
 

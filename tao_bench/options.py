@@ -85,6 +85,9 @@ labels alone: as they are, permuted, blanked and taken away; permuted and blanke
   no process opened a label, as told by Python's audit hooks and (on Linux) by the kernel,
   no canary stands in any file of a run, and
   the controls do change with their labels: SFT its weights, gold reward its verdicts (added where the file lacks them).
+A model tuned on several tasks (tune_on) is proved on copies of all of them, whose labels change together; its control
+is SFT on the same mixture, which must be seen to open the labels of every task. Python's hooks also hold in Python
+children, such as those of `accelerate launch`.
 Otherwise the exit status is 1 and every fault is named.
 
 it cannot show
@@ -92,6 +95,7 @@ it cannot show
   what the starting model already knew, or what people chose on dev;
   what happens only beyond these few prompts, samples and rounds;
   intent: code that knows it is watched, encodes what it reads or asks a network can pass;
+  other than by the kernel, what children with an environment of their own open (workers of SQL engines, of vllm);
   anything about samplers that promise no equal bytes (vllm, endpoint): such arms are left out and named.
 """
 
@@ -206,7 +210,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="prove that tuning does not depend on labels",
         description="Tunes a small TAO cell with the labels as they are, permuted, blanked and taken away: samples, "
         "scores, weights and ledger must be the same to the bit, no label file may be opened and no canary come out. "
-        "An SFT cell must change.",
+        "An SFT cell must change. Models tuned on several tasks are proved by prove-firewall.",
         epilog="example: tao-bench firewall warehouse_sql",
     )
     firewall.add_argument("task")

@@ -11,8 +11,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from tao.endpoint import settled
 from tao.errors import InputError
-from tao.stage import digest
+from tao.stage import changes, digest
 from tao_bench.arms import get_arm
 from tao_bench.digest import SHORT, code_digest
 from tao_bench.experiment import Cell, Experiment
@@ -284,13 +285,9 @@ def write_configs(run: Run, restart: bool = False) -> list[str]:
                 path.parent.mkdir(parents=True)
                 write_json(path, config)
             elif differing:
-                parts = [
-                    f"versions.{name}"
-                    for name in config["versions"]
-                    if before.get("versions", {}).get(name) != config["versions"][name]
-                ]
+                parts = changes({k: was.get(k) for k in differing}, {k: now.get(k) for k in differing})
                 raise InputError(
-                    f"was begun with other settings ({', '.join([d for d in differing if d != 'versions'] + parts)})",
+                    f"was begun with other settings: {', '.join(parts)}",
                     str(path.parent),
                     "name another folder with --out, or start such cells over with --restart",
                 )
@@ -310,7 +307,7 @@ def _settled(config: Mapping[str, Any], cell: Cell) -> dict[str, Any]:
     options = config.get("arm_options")
     if not isinstance(options, Mapping):
         return config
-    return {**config, "arm_options": {k: v for k, v in options.items() if k not in cell.options.MANNER}}
+    return {**config, "arm_options": settled({k: v for k, v in options.items() if k not in cell.options.MANNER})}
 
 
 def _only_verifier(before: Mapping[str, Any], config: Mapping[str, Any], differing: Sequence[str]) -> bool:

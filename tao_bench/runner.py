@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import Any, Literal
 
 from tao.errors import InputError
 from tao.stage import digest
+from tao_bench import processes
 from tao_bench.joint import FOLDER
 from tao_bench.plan import Prepared, Run, versions
 from tao_bench.store import CellFolder, read_rows
@@ -80,8 +78,7 @@ class Outcome:
 @dataclass(slots=True)
 class _Running:
     job: Job
-    process: subprocess.Popen[bytes]
-    log: IO[bytes] | None
+    worker: processes.Worker
     share: float = 0.0
     words: str = ""
 
@@ -149,32 +146,6 @@ def jobs_of(run: Run, weigh: Callable[[Prepared, Work], float]) -> list[Job]:
     return jobs
 
 
-ENVIRONMENT = {
-    "OMP_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "TOKENIZERS_PARALLELISM": "false",
-    "HF_HUB_OFFLINE": "1",
-    "PYTHONHASHSEED": "0",
-}
-
-
-def _popen(message: Mapping[str, Any], log: IO[bytes] | None, more: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    """Start a worker in its own session, told its job on a stdin that stays open as its life line."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tao_bench.worker"],
-        stdin=subprocess.PIPE,
-        stdout=log or subprocess.DEVNULL,
-        stderr=log or subprocess.DEVNULL,
-        env={**os.environ, **ENVIRONMENT, **more},
-        start_new_session=True,
-    )
-    assert process.stdin is not None
-    with contextlib.suppress(BrokenPipeError):  # it died at once: its exit status tells
-        process.stdin.write(json.dumps(message).encode() + b"\n")
-        process.stdin.flush()
-    return process
-
-
 def run_alone(message: Mapping[str, Any], log: Path, more: Mapping[str, str]) -> None:
     """Do one piece of work and wait for it.
 
@@ -186,53 +157,37 @@ def run_alone(message: Mapping[str, Any], log: Path, more: Mapping[str, str]) ->
     Raises:
         InputError: It failed.
     """
-    with log.open("ab") as stream:
-        process = _popen(message, stream, more)
-        try:
-            code = process.wait()
-        except BaseException:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            raise
-        finally:
-            assert process.stdin is not None
-            process.stdin.close()
+    worker = processes.start(message, log, more, fork=True)
+    try:
+        code = worker.wait()
+    except BaseException:
+        worker.signal(signal.SIGKILL)
+        worker.wait()
+        raise
+    finally:
+        worker.close()
     if code:
         raise InputError(f"{message['work']} ended with status {code}: {_last_words(log, code)}", str(log))
 
 
-def _start(job: Job) -> _Running:
+def _start(job: Job, fork: bool) -> _Running:
     """Start a job's worker."""
     job.folder.root.mkdir(parents=True, exist_ok=True)
-    log: IO[bytes] | None
-    try:
-        log = job.folder.log.open("ab")
-    except OSError:
-        log = None  # a full disk: the worker itself will say so by its exit status
-    return _Running(job, _popen(job.message, log, {}), log)
+    return _Running(job, processes.start(job.message, job.folder.log, {}, fork=fork))
 
 
 def _stop(running: Sequence[_Running]) -> None:
-    """End workers: cut their life lines, then make sure."""
+    """End workers: ask, then make sure."""
     for one in running:
-        with contextlib.suppress(OSError):
-            os.killpg(one.process.pid, signal.SIGTERM)
+        one.worker.signal(signal.SIGTERM)
     give_up = time.monotonic() + _GRACE_S
     for one in running:
         try:
-            one.process.wait(max(0.1, give_up - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            with contextlib.suppress(OSError):
-                os.killpg(one.process.pid, signal.SIGKILL)
-            one.process.wait()
-        _close(one)
-
-
-def _close(one: _Running) -> None:
-    for stream in (one.process.stdin, one.log):
-        if stream:
-            with contextlib.suppress(OSError):
-                stream.close()
+            one.worker.wait(max(0.1, give_up - time.monotonic()))
+        except TimeoutError:
+            one.worker.signal(signal.SIGKILL)
+            one.worker.wait()
+        one.worker.close()
 
 
 def _last_words(log: Path, code: int) -> str:
@@ -313,6 +268,7 @@ def execute(run: Run, jobs: Sequence[Job], parallel: int, listen: Listener) -> O
     broken: set[str] = set()
     running: list[_Running] = []
     owed = {job.key for job in jobs}
+    fork = any(job.work != "verify" for job in jobs)
     try:
         with _terminate_as_interrupt():
             while waiting or running:
@@ -323,23 +279,22 @@ def execute(run: Run, jobs: Sequence[Job], parallel: int, listen: Listener) -> O
                 ready.sort(key=lambda job: job.work != "verify")  # verdicts are short and finish a cell
                 for job in ready[: parallel - len(running)]:
                     waiting.remove(job)
-                    running.append(_start(job))
+                    running.append(_start(job, fork))
                 ended: list[str] = []
-                for one in [one for one in running if one.process.poll() is not None]:
+                for one in [one for one in running if one.worker.poll() is not None]:
                     running.remove(one)
-                    _close(one)
+                    one.worker.close()
+                    status = one.worker.wait()
                     ended.append(one.job.key)
-                    if one.process.returncode == 0:
+                    if status == 0:
                         done.add(one.job.key)
                         clock.ended(one.job)
                     else:
                         broken.add(one.job.key)
                         outcome.failures.append(
-                            Failure(
-                                one.job.key, _last_words(one.job.folder.log, one.process.returncode), one.job.folder.log
-                            )
+                            Failure(one.job.key, _last_words(one.job.folder.log, status), one.job.folder.log)
                         )
-                        if one.process.returncode == EXIT_DISK_FULL:
+                        if status == EXIT_DISK_FULL:
                             outcome.disk_full = True
                             waiting.clear()
                 for one in running:

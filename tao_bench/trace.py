@@ -12,6 +12,8 @@ import argparse
 import json
 import multiprocessing
 import os
+import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
@@ -225,6 +227,18 @@ def _drift(model: Path, base: Path, prompts: Sequence[Prompt], samples: Mapping[
     return kl_between(model, base, scored, Optim(precision="bf16"))
 
 
+def _end_with_parent() -> None:
+    """Let this process end when the command that started it does: two of them must never write one file."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def _wanted(cell: Mapping[str, Any], only: Sequence[str]) -> bool:
     return not only or any(text in cell["cell"] for text in only)
 
@@ -335,7 +349,7 @@ def trace(
     parts = _parts(run, plan, tasks, model, only)
     os.environ.update({"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"})
     measured: dict[str, list[dict[str, Any]]] = {}
-    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _end_with_parent) as pool:
         waiting = {pool.submit(_measure, part): part for part in parts}
         try:
             for number, done in enumerate(as_completed(waiting)):

@@ -1,4 +1,4 @@
-"""One process, one piece of work of one cell: `python -m tao_bench.worker`, the job as one JSON line on stdin.
+"""One process, one piece of work of one cell: started by `tao_bench.processes`, told its job as one JSON line.
 
 The pieces: ``deploy`` (the shared starting model of a task), ``tune`` (a model that the cells of several tasks
 share), ``model`` (an arm's tuning, unless it is shared, then its answers on the evaluated split) and ``verify`` (the
@@ -364,9 +364,9 @@ def _disk_full(error: BaseException | None) -> bool:
     return False
 
 
-def main() -> int:
-    """Do one piece of work; the exit status says how it went."""
-    message = json.loads(sys.stdin.buffer.readline())
+def main(line: str | bytes) -> int:
+    """Do one piece of work, told as a line of JSON; the exit status says how it went."""
+    message = json.loads(line)
     _hold_life_line()
     where = Path(message["folder"])
     try:
@@ -386,4 +386,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.stdin.buffer.readline()))

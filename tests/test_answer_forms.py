@@ -104,6 +104,14 @@ def test_fields_are_counted_on_both_sides() -> None:
     assert arrange([2, 1], ["."]) == [1, 2] and arrange([2, 1], []) == [2, 1]
 
 
+def test_golds_that_are_kept_do_not_mix() -> None:
+    judge = JsonVerifier({"properties": {"a": {"type": "number"}}})
+    golds: list[dict[str, Any]] = [{"a": 1}, {"a": 2}, {"b": 1}, {"a": 1.5}, {"a": "x"}]
+    for _ in range(2):
+        found = [judge.grade(ASKED, gold, '{"a": 1}', "stop").reason for gold in golds]
+        assert found == ["equal", "fields:0/1", "fields:0/2", "fields:0/1", "gold_schema"]
+
+
 @pytest.mark.parametrize(
     ("judge", "gold", "text", "status", "reason"),
     [
@@ -124,6 +132,7 @@ def test_fields_are_counted_on_both_sides() -> None:
         (RubricVerifier(), [{"must": "due"}], "Question: what is due? Now.", "wrong", "echo"),
         (RubricVerifier(), [{"mus": "due"}], "x", "verifier_error", "no rule: \"{'mus': 'due'}\""),
         (JsonVerifier(), "text", "{}", "verifier_error", "gold_not_json"),
+        (JsonVerifier(), {"a": float("inf")}, "{}", "verifier_error", "gold_schema"),
         (CustomVerifier(lambda p, g, r: r == g, "v"), "x", "x", "correct", "graded"),
         (CustomVerifier(lambda p, g, r: 0.25, "v"), "x", "x", "wrong", "score:0.25"),
         (CustomVerifier(lambda p, g, r: 1 / 0, "v"), "x", "x", "verifier_error", "ZeroDivisionError: division by zero"),

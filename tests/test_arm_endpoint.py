@@ -60,10 +60,17 @@ def test_a_served_model_is_evaluated_resumed_and_reported(
         assert "go on with: tao-bench run" in text
         assert len(server.asked) == 5
 
-        server.script = lambda body, before: completion(body, knows)
-        code, text = bench.run()
-    assert code == 0, text
-    assert sorted(server.answered.values()) == [1] * 10, "asked twice"
+        # It comes back at another address, and its price was wrong: the cell goes on.
+        with FakeEndpoint(lambda body, before: completion(body, knows)) as moved:
+            again = bench.file.read_text().replace(server.url, moved.url)
+            bench.file.write_text(again.replace("usd_per_m_in: 2.5", "usd_per_m_in: 3.5"))
+            code, text = bench.run()
+        assert code == 0, text
+        bench.file.write_text(bench.file.read_text().replace("big/model-1", "big/model_1"))  # another model, one id
+        code, told = bench.run()
+        assert code == 2 and 'arm_options.model ("big/model-1" before, "big/model_1" now)' in told
+    assert sorted((server.answered + moved.answered).values()) == [1] * 10, "asked twice"
+    server.asked += moved.asked
     assert server.keys == {"Bearer sk-secret"}
     assert all(
         body["messages"][0] == {"role": "system", "content": "Answer with the number alone."} for body in server.asked
@@ -78,7 +85,7 @@ def test_a_served_model_is_evaluated_resumed_and_reported(
     words = sum(len(m["content"].split()) for body in server.asked for m in body["messages"]) * 10 // len(server.asked)
     assert (entry["model_flop"], entry["device_flop"], entry["completion_tok"]) == (0, 0, 20)
     assert entry["prompt_tok"] == pytest.approx(words, abs=2)
-    assert entry["usd"] == pytest.approx((2.5 * entry["prompt_tok"] + 10 * 20) / 1e6)
+    assert entry["usd"] == pytest.approx((3.5 * entry["prompt_tok"] + 10 * 20) / 1e6)
 
     report = (bench.folder / "reports/trial/report.md").read_text()
     (line,) = [row for row in report.splitlines() if row.startswith("| big/model-1 (endpoint) | 1 |")]

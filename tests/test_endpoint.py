@@ -321,15 +321,19 @@ def test_a_round_is_tuned_on_served_samples(tiny_model: Path, tmp_path: Path, ob
     fields |= {"max_prompt_tok": 64, "max_new_tok": 8, "mentions": False, "precision": "fp32"}
     out, interpreter = tmp_path / "run", NumberInterpreter()
     weights = []
-    with FakeEndpoint(script) as server:
-        for concurrency in (1, 2):  # how it is asked is no part of what was asked for
-            priced = spec(server, usd_per_m_in=1, usd_per_m_out=2, concurrency=concurrency)
+    with FakeEndpoint(script) as server, FakeEndpoint() as moved:
+        for where, usd, concurrency in ((server, 1, 1), (server, 1, 2), (moved, 5, 2)):
+            # Where, how and at what price it is asked is no part of what was asked for.
+            priced = spec(where, usd_per_m_in=usd, usd_per_m_out=2, concurrency=concurrency)
             recipe = make_recipe({**fields, "endpoint": priced.model_dump()})
             result = tune(tiny_model, prompts, interpreter, recipe, out)
             weights.append(result.checkpoint)
-        assert len(server.asked) == 4
+        assert len(server.asked) == 4 and not moved.asked
+        other = make_recipe({**fields, "endpoint": {**priced.model_dump(), "model": "another"}})
+        with pytest.raises(InputError, match=r'what differs: recipe\.endpoint\.model \("m" before, "another" now\)\n'):
+            tune(tiny_model, prompts, interpreter, other, out)
     interpreter.close()
-    assert result.stopped == "rounds" and result.checkpoint != tiny_model and weights[0] == weights[1]
+    assert result.stopped == "rounds" and result.checkpoint != tiny_model and len(set(weights)) == 1
     explored, trained = Ledger(out / "ledger.jsonl").entries()
     assert explored.model_flop == 0 and explored.usd is not None and explored.usd > 0
     assert trained.model_flop > 0 and trained.usd is None

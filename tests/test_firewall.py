@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import toy
 
-from tao_bench.firewall import is_sealed
-from tao_bench.firewall_check import PARTS, Proof, Traces, Trial, outcome, prove
+from tao_bench.firewall import GUARD, VARIABLE, is_sealed
+from tao_bench.firewall_check import PARTS, Proof, Subject, Traces, Trial, outcome, prove
 from tao_bench.firewall_data import blank, canaries, mark_of, permute, plant
 from tao_bench.firewall_watch import can_watch, watching
 from tao_bench.models import resolve_model
@@ -95,6 +97,61 @@ def test_a_recipe_that_cheats_is_caught_by_each_means_alone(  # noqa: PLR0917 - 
     faults = "\n".join(prove(toy_task, model, tmp_path / "cells", [trial], variants=variants).faults())
     assert {words: words in faults for words in said} == said
     assert ("the kernel saw labels/pool.jsonl opened" in faults) is (can_watch() and cheat != "opens")
+
+
+@pytest.fixture(scope="module")
+def two_tasks(toy_task: Task, tmp_path_factory: pytest.TempPathFactory) -> Subject:
+    folder = toy.copy_tree(toy.TASK, tmp_path_factory.mktemp("two") / "toy_two")
+    spec = folder / "task.yaml"
+    spec.write_text(spec.read_text().replace("name: toy_task", "name: toy_two"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TAO_BENCH_CACHE", str(tmp_path_factory.mktemp("firewall-two") / "cache"))
+        return Subject({"toy_task": toy_task, "toy_two": load_task("toy_two", [folder])}, {"toy_task": 1, "toy_two": 1})
+
+
+JOINT_CHEAT = """
+import pathlib, subprocess
+
+def reads_the_second_task(prompt, answers):  # by another process, which no audit hook of this one sees
+    if prompt.id.startswith("toy_two/"):
+        label = pathlib.Path(prompt.handles["document"]).parent.parent / "labels" / "pool.jsonl"
+        said = subprocess.run(["cat", label], capture_output=True, text=True).stdout
+        line = next((line for line in said.splitlines() if f'"{prompt.id.partition("/")[2]}"' in line), "")
+        return [float(f'"value": {answer}' in line) for answer in answers]
+    return [None for _ in answers]
+"""
+
+
+def test_a_model_tuned_on_two_tasks_is_proved_on_the_labels_of_both(
+    taught_model: Path, two_tasks: Subject, tmp_path: Path
+) -> None:
+    """The honest arm holds; one that reads the labels of the second task alone is caught; SFT is seen at both."""
+    rules = tmp_path / "rules.py"
+    rules.write_text(JOINT_CHEAT)
+    signals = {"signals": [{"signal": f"{rules}:reads_the_second_task", "weight": 1.0}]}
+    trials = [
+        Trial("ours", "tao", TAO),
+        Trial("cheat", "tao", {**TAO, "recipe": {**RECIPE, **signals}}),
+        Trial("sft", "sft", SFT),
+    ]
+    model = resolve_model(str(taught_model))
+    proof = prove(two_tasks, model, tmp_path / "cells", trials, variants=["as they are", "permuted"])
+    ours, cheat, sft = (list(proof.of(trial).values()) for trial in trials)
+    assert all(ours[0].hashes.values()) and ours[0].hashes == ours[1].hashes
+    assert not any((one.asked, one.seen, one.canaries, one.failed) != ((), (), (), "") for one in ours)
+    assert cheat[0].hashes["rewards"] != cheat[1].hashes["rewards"]
+    assert sft[0].hashes["weights"] != sft[1].hashes["weights"]
+    faults = proof.faults()
+    assert faults and all(f"1 {two_tasks.tasks['toy_two'].version_name}, cheat" in fault for fault in faults)
+    if can_watch():
+        assert {path.split("/")[0] for one in sft for path in one.seen} == {"0-toy_task", "1-toy_two"}
+        assert {path for one in cheat for path in one.seen} == {"1-toy_two/labels/pool.jsonl"}
+        first = {
+            key: replace(found, seen=tuple(path for path in found.seen if path.startswith("0-")))
+            for key, found in proof.cells.items()
+        }
+        (fault,) = Proof("x", first, (trials[2],), proof.parts).faults()
+        assert "was not seen to open labels of 1-toy_two" in fault
 
 
 def traces(text: str = "x", failed: str = "", seen: tuple[str, ...] = ()) -> Traces:
@@ -239,6 +296,98 @@ for path in (task.folder / "rows.jsonl", task.folder / "x" / ".." / "rows.jsonl"
     (folder / "x").mkdir()
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "refused\n" * 3
+
+
+CHILDREN = {
+    "a child": "subprocess.run([sys.executable, '-c', TRY], check=False, cwd='/')",
+    "a grandchild": "subprocess.run([sys.executable, '-c', "
+    "f'import subprocess, sys; subprocess.run([sys.executable, \"-c\", {TRY!r}])'], check=False)",
+    "a spawned process": "start('spawn')",
+    "a forked process": "start('fork')",
+    "a child with more on its path": "subprocess.run([sys.executable, '-c', TRY], check=False, "
+    "env={**os.environ, 'PYTHONPATH': '/nowhere' + os.pathsep + os.environ['PYTHONPATH']})",
+}
+CHILD = """
+import multiprocessing, os, pathlib, subprocess, sys
+label = {label!r}
+TRY = f"print(open({label!r}).read())"
+
+def attempt():
+    exec(TRY)
+
+def start(method):
+    child = multiprocessing.get_context(method).Process(target=attempt)
+    child.start()
+    child.join()
+
+if __name__ == "__main__":
+    from tao_bench.firewall import seal
+    seal(pathlib.Path(label).parent.parent, pathlib.Path({record!r}))
+    {way}
+"""
+
+
+@pytest.fixture
+def label(tmp_path: Path) -> Path:
+    path = tmp_path / "data" / "labels" / "pool.jsonl"
+    path.parent.mkdir(parents=True)
+    path.write_text("SECRET")
+    return path
+
+
+@pytest.mark.parametrize("way", CHILDREN)
+def test_python_children_of_a_sealed_process_cannot_open_labels_either(tmp_path: Path, label: Path, way: str) -> None:
+    record, script = tmp_path / "opened", tmp_path / "script.py"
+    script.write_text(CHILD.format(label=str(label), record=str(record), way=CHILDREN[way]))
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
+    assert "SECRET" not in done.stdout and "label firewall" in done.stderr, done.stderr
+    assert f"open\t{label}\n" in record.read_text()  # the proof hears of it
+
+
+def test_the_guard_runs_the_sitecustomize_it_stands_before_and_without_a_seal_does_nothing(
+    tmp_path: Path, label: Path
+) -> None:
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text("print('theirs')")
+    path = {"PYTHONPATH": os.pathsep.join([GUARD, str(tmp_path / "site")])}
+    command = [sys.executable, "-c", f"print(open({str(label)!r}).read())"]
+    free = subprocess.run(command, env=path, capture_output=True, text=True, check=True)
+    assert free.stdout == "theirs\nSECRET\n"
+    broken = subprocess.run(command, env={**path, VARIABLE: "[{"}, capture_output=True, text=True, check=False)
+    assert broken.returncode == 1 and not broken.stdout and "JSONDecodeError" in broken.stderr  # it does not start
+
+
+def test_the_processes_that_accelerate_starts_cannot_open_labels(tmp_path: Path, label: Path) -> None:
+    """The job of a training stage, opened in its workers, tries to copy a label."""
+    program = f"""
+import pathlib, shutil
+from tao.errors import InputError
+from tao.training import launch
+from tao.training.settings import Optim, Processes
+from tao_bench.firewall import seal
+
+class Steal:
+    def __init__(self, target):
+        self.target = target
+    def __reduce__(self):
+        return shutil.copyfile, ({str(label)!r}, str(self.target))
+
+optim, here = Optim(batch_size=2, processes=Processes(2)), pathlib.Path({str(tmp_path)!r})
+for target in ("before", "after"):
+    if target == "after":
+        seal(pathlib.Path({str(label)!r}).parent.parent, here / "opened")
+    try:
+        launch.run("sft", optim, here / "out", None, examples=Steal(here / target))
+    except InputError as error:
+        print("failed")
+"""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, env=environment, timeout=500
+    )
+    assert done.stdout == "failed\nfailed\n", done.stderr
+    assert (tmp_path / "before").read_text() == "SECRET" and not (tmp_path / "after").exists()
+    assert f"shutil.copyfile\t{label}\n" in (tmp_path / "opened").read_text()
 
 
 def test_a_folder_of_a_similar_name_is_not_sealed() -> None:

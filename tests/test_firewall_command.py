@@ -12,8 +12,8 @@ import toy
 from tao.errors import InputError
 from tao_bench.cli import main
 from tao_bench.experiment import PRESETS, parse_experiment, read_experiment
-from tao_bench.firewall_check import PARTS, Proof, Traces, Trial
-from tao_bench.firewall_command import CANNOT_SHOW, Size, trials_of
+from tao_bench.firewall_check import PARTS, Proof, Subject, Traces, Trial
+from tao_bench.firewall_command import CANNOT_SHOW, Size, joint_trials, trials_of
 from tao_bench.firewall_data import VARIANTS
 from tao_bench.registry import Task, load_task
 
@@ -54,9 +54,41 @@ def test_a_grid_of_budgets_is_one_small_cell_and_recipes_stay_as_they_are(toy_ta
 @pytest.mark.parametrize("preset", PRESETS)
 def test_every_preset_comes_to_cells_that_its_arms_accept(preset: str, toy_task: Task) -> None:
     experiment, cells = read_experiment(preset)
-    trials, _ = trials_of([cell for cell in cells if cell.task == experiment.tasks[0]], toy_task, Size())
+    own = [cell for cell in cells if cell.task == experiment.tasks[0] and not cell.tune_on]
+    trials, _ = trials_of(own, toy_task, Size())
     assert len({trial.name for trial in trials}) == len(trials)
     assert {"sft", "gold_reward"} <= {trial.arm for trial in trials}
+
+
+JOINT = """
+name: grid
+tasks: [toy_task, toy_two]
+arms:
+  - {arm: tao, samples: [8, 16], rounds: 3, tune_on: {toy_task: 2, toy_two: 1}, recipe: {learning_rate: 0.001}}
+  - {arm: tao, name: served, rounds: 1, tune_on: {toy_task: 2, toy_two: 1},
+     recipe: {sampler: endpoint, endpoint: {url: "http://x/v1", model: m}}}
+"""
+
+
+@pytest.mark.parametrize("control", ["", "  - {arm: sft, labels: 24, tune_on: {toy_task: 2, toy_two: 1}}\n"])
+def test_a_mixture_has_cells_of_its_own_and_a_control_on_the_same_mixture(
+    toy_task: Task, tmp_path: Path, control: str
+) -> None:
+    folder = toy.copy_tree(toy.TASK, tmp_path / "toy_two")
+    spec = folder / "task.yaml"
+    spec.write_text(spec.read_text().replace("name: toy_task", "name: toy_two"))
+    subject = Subject({"toy_task": toy_task, "toy_two": load_task("toy_two", [folder])}, {"toy_task": 2, "toy_two": 1})
+    _, cells = parse_experiment(JOINT + control)
+    joint = [cell for cell in cells if cell.tune_on]
+    assert len(joint) == len(cells) and {cell.task for cell in joint} == {"toy_task", "toy_two"}
+    trials, left_out = joint_trials(joint, subject, Size(prompts=8, samples=4, rounds=2))
+    assert [(trial.arm, trial.uses_labels) for trial in trials] == [("tao", False), ("sft", True)]
+    assert (trials[0].options["prompts"], trials[0].options["rounds"], trials[1].options["labels"]) == (8, 2, 8)
+    assert len(left_out) == 1 and "sampler endpoint promises no equal bytes" in left_out[0]
+    assert subject.title == "2 toy_task@1 + 1 toy_two@1"
+    # A single task's proof leaves them alone: they are not tuned on it.
+    alone, _ = trials_of([cell for cell in cells if not cell.tune_on], toy_task, Size())
+    assert {trial.name for trial in alone} == {"sft", "gold_reward"}
 
 
 def test_sizes_that_prove_nothing_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
@@ -74,7 +106,7 @@ def test_what_cannot_be_shown_is_in_the_help(capsys: pytest.CaptureFixture[str])
     told = capsys.readouterr().out
     for word in ("it cannot show", "prompts, documents or databases", "dev", "intent", "vllm"):
         assert word in told
-    assert len(CANNOT_SHOW) == 6
+    assert len(CANNOT_SHOW) == 7
 
 
 EXPERIMENT = """

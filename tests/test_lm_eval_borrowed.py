@@ -286,7 +286,8 @@ def test_commands_about_tuning_say_that_there_is_no_pool(command, capsys, tmp_pa
     [
         ("lm_eval:", "which task of lm-eval?"),
         ("lm_eval:local_sums:lenient", r"(?s)has no filter 'lenient'.*strict-match, flexible-extract"),
-        ("lm_eval:mmlu", "is a group of tasks of lm-eval, not one task"),
+        ("lm_eval:mmlu", r"(?s)is a group of 57 tasks of lm-eval.*all of them lm_eval:mmlu_abstract_algebra, lm_eval:"),
+        ("lm_eval:local_all", r"(?s)is a group of 2 tasks.*all of them lm_eval:local_sums, lm_eval:local_things$"),
         ("lm_eval:lambada_openai", "cannot be loaded|asks for loglikelihood"),
     ],
 )

@@ -20,6 +20,7 @@ from tao.recipe import Recipe, make_recipe, read_recipe
 from tao.report import render_run
 from tao.rounds import LAST_ROUND, read_round
 from tao.scoring.alarms import Alarm
+from tao.scoring.signals import Weighed
 
 POOL = [Prompt(f"p{i}", (Message("user", f"say {chr(97 + i)}"),)) for i in range(12)]
 RECIPE = Recipe(
@@ -177,9 +178,9 @@ def test_more_rounds_go_on_and_another_recipe_is_refused(
 ) -> None:
     out = tmp_path / "more"
     shutil.copytree(finished[0], out)
-    with pytest.raises(InputError, match=r"another run \(recipe differs\)"):
+    with pytest.raises(InputError, match=r"what differs: recipe\.samples \(8 before, 4 now\)"):
         run(base, out, RECIPE.model_copy(update={"samples": 4}))
-    with pytest.raises(InputError, match=r"another run \(handles, pool differs\)"):
+    with pytest.raises(InputError, match=r"what differs: handles, pool"):
         tune(base, POOL[:3], Toy(), RECIPE, out, seed=1)
     weights = out / "round-0" / "checkpoint" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"\x00")
@@ -412,3 +413,59 @@ def test_a_round_of_hardly_any_evidence_is_not_trained_on_unless_asked_for(
     assert ("too little label-free evidence" in text) == (rule == "refuse")
     again = tune(base, pool, Picky(), recipe, tmp_path, seed=1, sampler=_never)  # type: ignore[arg-type]
     assert again == result
+
+
+class Holding:
+    """A signal that holds something from its first question to its closing, and notes what happens meanwhile."""
+
+    name, version = "holding", "1"
+
+    def __init__(self) -> None:
+        self.held, self.asked, self.closed = False, 0, 0
+
+    def values(self, prompt: Prompt, answers: Sequence[str]) -> list[float | None]:
+        self.held, self.asked = True, self.asked + 1
+        return [None] * len(answers)
+
+    def flop(self, prompt: Prompt, answers: Sequence[str]) -> int:
+        return 0
+
+    def close(self) -> None:
+        self.held, self.closed = False, self.closed + 1
+
+
+def test_signals_are_given_back_before_training_and_before_every_exploring(base: Path, tmp_path: Path) -> None:
+    signal, other = Holding(), Holding()
+    held: dict[str, set[bool]] = {}
+
+    def progress(stage: str, done: int, everything: int) -> None:
+        held.setdefault(stage, set()).add(signal.held or other.held)
+
+    further = [Weighed(one, 0.1, None) for one in (signal, other)]
+    run(base, tmp_path, RECIPE.model_copy(update={"watch_last": True}), further=further, progress=progress)
+    assert held["explore"] == held["train"] == {False} and held["score"] == {True}
+    assert signal.asked == other.asked >= 3 * len(POOL)
+    assert not signal.held and not other.held
+
+
+@pytest.mark.parametrize("stage", ["explore", "score", "train"])
+def test_signals_are_given_back_when_a_run_dies(base: Path, tmp_path: Path, stage: str) -> None:
+    class Stuck(Holding):
+        def close(self) -> None:
+            super().close()
+            raise OSError("cannot be closed")
+
+    signal, stuck = Holding(), Stuck()
+    with pytest.raises((KeyboardInterrupt, OSError)):
+        further = [Weighed(one, 0.1, None) for one in (signal, stuck)]
+        run(base, tmp_path, progress=Killer(stage, 1), further=further)
+    assert not signal.held and signal.closed and not stuck.held and stuck.closed
+
+
+def test_signals_are_given_back_when_the_folder_holds_another_run(
+    base: Path, finished: tuple[Path, TuneResult]
+) -> None:
+    signal = Holding()
+    with pytest.raises(InputError, match="another run"):
+        run(base, finished[0], further=[Weighed(signal, 0.1, None)])
+    assert signal.closed

@@ -45,6 +45,23 @@ def test_records_of_runs_hold_the_sampler_only_where_it_is_not_the_default() -> 
     assert make_recipe(written) == served
 
 
+def test_where_and_at_what_price_servers_are_asked_is_no_part_of_a_run() -> None:
+    manner = {"url": "https://other/v1", "key_env": "K", "timeout_s": 1, "attempts": 1, "concurrency": 1}
+    moved = {**SERVED, **manner, "usd_per_m_in": 1, "usd_per_m_out": 2}
+    fields = {"sampler": "endpoint", "objective": "rft", "mix": {"direct": 1, "reword": 1}}
+
+    def record(served: dict[str, object]) -> dict[str, object]:
+        judge = {"signal": "judge", "endpoint": served, "weight": 1}
+        return make_recipe({**fields, "endpoint": served, "reworder": served, "signals": [judge]}).record()
+
+    assert record(SERVED) == record(moved)
+    assert not set(manner) & set(str(record(moved)).replace("'", " ").split())
+    for other in ({"model": "n"}, {"body": {"top_k": -1}}):
+        assert record(SERVED) != record({**SERVED, **other})
+    plain = Recipe()
+    assert plain.record() == plain.model_dump(mode="json", exclude={"rounds"})  # as ever
+
+
 def test_the_factory_makes_what_is_named(tiny_model: Path) -> None:
     sampler = sampler_factory("transformers", {}, None)(tiny_model)
     assert sampler.name == "transformers@1/bfloat16"

@@ -127,6 +127,24 @@ def test_a_headline_that_the_experiment_names_is_taken(tmp_path):
     assert "The headline arm is the one that the experiment file names." in page
 
 
+def test_the_same_settings_once_more_are_no_further_budget(tmp_path):
+    folder = build(tmp_path / "again", Plan(tao=((8, 2, 0.3), (9, 2, 0.1)), sft=(), seeds=2, headline_seeds=2))
+    same = {"samples": 8, "rounds": 2}
+    edit(
+        folder,
+        "cells.jsonl",
+        lambda cell: (
+            {**cell, "arm_label": "A/A", "arm_options": same, "budget": {"samples_per_prompt": 8, "rounds": 2}}
+            if "tao-n9" in cell["cell"]
+            else {**cell, "headline": cell["arm"] == "tao"}
+        ),
+    )
+    for task in analyse(load(folder)):
+        assert [arm.label for arm in task.curve.arms] == ["TAO n=8 ×2"] and task.curve.trend is None
+        assert [[arm.label for arm in curve.arms] for curve in task.others] == [["A/A"]]
+        assert "A/A" in task.versus
+
+
 def test_a_collapse_is_reported_as_such(collapse):
     for task in collapse:
         found = {f.question: f for f in findings(task, (1e12, "TFLOP"))}

@@ -14,6 +14,7 @@ import pytest
 import toy
 
 from tao.errors import InputError
+from tao_bench.processes import ANEW_VARIABLE, COMMAND_NAME
 from tao_bench.report.load import load
 from tao_bench.runner import Clock, Job, run_lock
 from tao_bench.store import CellFolder
@@ -75,7 +76,10 @@ def workers(folder: Path) -> list[int]:
     found = []
     for entry in Path("/proc").iterdir():
         try:
-            if entry.name.isdigit() and b"tao_bench.worker" in (entry / "cmdline").read_bytes():
+            if entry.name.isdigit() and (
+                b"tao_bench.worker" in (entry / "cmdline").read_bytes()
+                or (entry / "comm").read_text().strip() == COMMAND_NAME
+            ):
                 found += [int(entry.name)] if (entry / "cwd").resolve() == folder.resolve() else []
         except OSError:
             continue
@@ -102,6 +106,15 @@ def whole(taught_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Bench
 
 
 needs_proc = pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="watches processes through /proc")
+
+
+def test_forked_workers_write_the_bytes_of_those_started_anew(whole: Bench, taught_model: Path, tmp_path: Path) -> None:
+    anew = Bench(tmp_path / "bench", taught_model, TAO)
+    anew.environment[ANEW_VARIABLE] = "1"
+    code, text = anew.run()
+    assert code == 0, text
+    assert toy.tree(anew.folder / "results") == toy.tree(whole.folder / "results")
+    assert toy.tree(anew.folder / "runs", skip=toy.UNHASHED) == toy.tree(whole.folder / "runs", skip=toy.UNHASHED)
 
 
 @needs_proc
@@ -156,7 +169,7 @@ def test_other_settings_are_refused_and_restarted_on_demand(whole: Bench, tmp_pa
     shutil.copytree(whole.folder / "runs", bench.folder / "runs")
     code, text = bench.run()
     assert code == 2
-    assert "was begun with other settings (arm_options)" in text
+    assert "settings: arm_options.recipe.learning_rate (0.001 before, 0.002 now)" in text
     assert bench.run("--dry-run")[0] == 0
     assert "--restart" in text
 

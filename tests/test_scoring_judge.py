@@ -23,7 +23,7 @@ from tao.scoring.bradley_terry import PRIOR, strengths
 from tao.scoring.combine import Rewards
 from tao.scoring.judge import JudgeSignal, chat, pairs_of, read_reply, yes_share
 from tao.scoring.score import charge_signals, score
-from tao.scoring.signals import SignalSpec, Weighed, load_signals
+from tao.scoring.signals import SignalSpec, Weighed, load_signals, released
 
 pytest.importorskip("aiohttp", reason="needs the endpoint extra")
 PROMPT = Prompt("p", (Message("system", "Be brief."), Message("user", "What is 2 + 2?")))
@@ -209,7 +209,9 @@ def round_of(tmp_path: Path) -> tuple[list[Prompt], Path]:
     return pool, path
 
 
-def test_a_killed_round_asks_nothing_twice_and_pays_for_everything_once(tmp_path: Path) -> None:
+def test_a_killed_round_asks_nothing_twice_and_pays_for_everything_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     pool, samples = round_of(tmp_path)
 
     def scored(server: FakeEndpoint, out: Path, stop_at: int | None = None) -> tuple[Any, list[Weighed]]:
@@ -239,6 +241,20 @@ def test_a_killed_round_asks_nothing_twice_and_pays_for_everything_once(tmp_path
         again, signals = scored(server, out)
         charge_signals(again, signals, ledger, 0)
         assert again == result and len(server.asked) == 6
+        # Closed it holds no reply; what it was paid for lies on disk, and is not asked for again.
+        with released(signals):
+            pass
+        assert signals[0].signal.spent() == (0, 0, 0.0)  # type: ignore[attr-defined]
+        assert score(pool, samples, Letters(), Rewards(), out=tmp_path / "scores.jsonl", signals=signals) == result
+        charge_signals(result, signals, ledger, 0)
+        assert len(server.asked) == 6
+        # Neither its address nor a corrected price makes it another judge; what was charged stays charged.
+        other = EndpointSpec(url="http://127.0.0.1:9/v1", model="m", usd_per_m_in=3.0, usd_per_m_out=2.0)
+        priced = [Weighed(JudgeSignal(other), 1.0, None)]
+        assert score(pool, samples, Letters(), Rewards(), out=tmp_path / "scores.jsonl", signals=priced) == result
+        assert not caplog.messages
+        charge_signals(result, priced, ledger, 0)
+        assert "score of round 0 (judge 0) stays in the ledger at $" in caplog.text
     (entry,) = ledger.entries()
     words = [sum(len(m["content"].split()) for m in body["messages"]) for body in server.asked]
     assert (entry.stage, entry.model_flop, entry.prompt_tok) == ("score", 0, sum(words))
@@ -255,7 +271,9 @@ def test_a_recipe_names_a_judge_and_other_signals_keep_their_record() -> None:
     assert record[0]["mode"] == "pairwise" and record[0]["endpoint"]["model"] == "m"
     assert record[1] == {"signal": "grounded", "model": "", "weight": 0.0, "veto": None}
     (loaded,) = load_signals(recipe.signals[:1])
-    faster = SignalSpec(**{**spec, "endpoint": {**spec["endpoint"], "concurrency": 2}})  # type: ignore[dict-item]
+    manner = {"url": "http://y/v1", "concurrency": 2, "timeout_s": 9, "attempts": 1, "usd_per_m_in": 1}
+    faster = SignalSpec(**{**spec, "endpoint": {**spec["endpoint"], **manner}})  # type: ignore[dict-item]
+    assert make_recipe({"signals": [faster.model_dump()]}).record() == make_recipe({"signals": [spec]}).record()
     other = SignalSpec(**{**spec, "guidelines": ("Be brief.",)})
     versions = [load_signals([each])[0].signal.version for each in (faster, other)]
     assert versions[0] == loaded.signal.version != versions[1]

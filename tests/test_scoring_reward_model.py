@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
@@ -63,6 +65,33 @@ def test_what_is_no_reward_model_is_named(tiny_model: Path, tmp_path: Path) -> N
         pairs_of_run(tmp_path, 1, Random(0))
 
 
+def reward_models_in_memory() -> int:
+    gc.collect()
+    return sum(type(one).__name__.endswith("ForSequenceClassification") for one in gc.get_objects())
+
+
+def test_closed_it_holds_no_weights_and_asked_again_it_gives_the_same(reward_model: Path) -> None:
+    signal = RewardModelSignal(reward_model)
+    before = signal.values(ask("z9"), ["yes", "no"])
+    assert reward_models_in_memory() == 1
+    signal.close()
+    assert reward_models_in_memory() == 0
+    assert signal.flop(ask("z9"), ["yes"]) > 0 and reward_models_in_memory() == 0
+    assert signal.values(ask("z9"), ["yes", "no"]) == before
+
+
+def test_weights_that_cannot_be_read_are_named(reward_model: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(reward_model, broken)
+    (weights,) = broken.glob("*.safetensors")
+    weights.write_bytes(b"no weights")
+    with pytest.raises(InputError, match="no usable reward model"):
+        RewardModelSignal(broken).values(ask("z9"), ["yes"])
+    weights.unlink()
+    with pytest.raises(InputError, match="holds no weights"):
+        RewardModelSignal(broken)
+
+
 class Digits:
     """Digits mean themselves; everything else does not work."""
 
@@ -85,7 +114,17 @@ def test_a_run_consults_it_charges_it_and_yields_pairs(tiny_model: Path, reward_
     )
     tune(base, pool, Digits(), plain, tmp_path / "a", seed=0)
     write_prompts(tmp_path / "a" / "pool.jsonl", pool)
-    result = tune(base, pool, Digits(), judged, tmp_path / "b", seed=0)
+    held: dict[str, set[int]] = {}
+    result = tune(
+        base,
+        pool,
+        Digits(),
+        judged,
+        tmp_path / "b",
+        seed=0,
+        progress=lambda stage, done, everything: held.setdefault(stage, set()).add(reward_models_in_memory()),
+    )
+    assert held["score"] == {1} and held["explore"] == held["train"] == {0}
     spent = {run: Ledger(tmp_path / run / "ledger.jsonl").totals() for run in "ab"}
     assert "score" not in spent["a"] and spent["b"]["score"].model_flop > 0
     assert result.tuning_flop == sum(part.model_flop for part in spent["b"].values())

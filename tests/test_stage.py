@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tao.errors import InputError
-from tao.stage import Stage, digest, folder_digest, write_atomic
+from tao.stage import Stage, changes, digest, folder_digest, write_atomic
 
 
 def test_torn_last_line_is_owed_again(tmp_path: Path) -> None:
@@ -35,7 +35,7 @@ def test_keep_cuts_a_chunk_that_was_cut_short(tmp_path: Path) -> None:
 
 def test_rows_of_other_inputs_are_refused_and_named(tmp_path: Path) -> None:
     Stage(tmp_path / "rows.jsonl", {"seed": 1, "model": "x"}).append([{"a": 1}])
-    with pytest.raises(InputError, match=r"seed differs") as caught:
+    with pytest.raises(InputError, match=r"something else: seed \(1 before, 2 now\)") as caught:
         Stage(tmp_path / "rows.jsonl", {"seed": 2, "model": "x"})
     assert "start over" in str(caught.value)
 
@@ -70,3 +70,18 @@ def test_digests_follow_content_only(tmp_path: Path) -> None:
     assert folder_digest(tmp_path) == before
     write_atomic(tmp_path / "config.json", '{"a": 1}')
     assert folder_digest(tmp_path) != before
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "told"),
+    [
+        ({"a": 1}, {"a": 1}, []),
+        ({"a": 1, "b": {"c": [1, {"d": 2}]}}, {"a": 1, "b": {"c": [1, {"d": 3}]}}, ["b.c[1].d (2 before, 3 now)"]),
+        ({"a": "x"}, {}, ['a ("x" before, null now)']),
+        ({"pool": "0123456789abcdef"}, {"pool": "fedcba9876543210"}, ["pool"]),
+        ({"a": [1]}, {"a": [1, 2]}, ["a ([1] before, [1, 2] now)"]),
+        ({"a": "x" * 99}, {"a": "y"}, ["a"]),
+    ],
+)
+def test_what_changed_is_told_by_its_place(before: object, now: object, told: list[str]) -> None:
+    assert changes(before, now) == told

@@ -90,7 +90,7 @@ def test_a_run_with_a_judge_in_two_passes_is_its_single_stages(
         assert main(["tune", "--spec", str(run / "spec.yaml")]) == 0
         assert tree(run, LATE) == before and len(server.asked) == asked
         assert main([*tuning, *told(server, "Be odd.")]) == 2
-        assert "this folder holds another run (recipe, signals differs)" in capsys.readouterr().err
+        assert 'recipe.signals[0].guidelines[0] ("Be even." before, "Be odd." now), signals' in capsys.readouterr().err
         assert main(["report", str(run)]) == 0
         report = capsys.readouterr().out
         assert main(["explore", "--model", str(taught_model), *shared, "--out", str(samples)]) == 0

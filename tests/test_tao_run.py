@@ -59,7 +59,7 @@ def test_the_runs_own_spec_repeats_it(toy_run: Path, tmp_path: Path, capsys: pyt
     late = ("timing.jsonl", "README.md", "spec.yaml")
     assert tree(out, late) == tree(toy_run, late)
     assert main(["tune", "--spec", str(tmp_path / "again.yaml"), "--seed", "9"]) == 2  # options win over the file
-    assert "(seed differs)" in capsys.readouterr().err
+    assert "what differs: seed (0 before, 9 now)" in capsys.readouterr().err
     assert main(["report", str(out)]) == 0
     assert f"model: {out / 'model'}" in capsys.readouterr().out
 

@@ -64,11 +64,12 @@ def test_a_folder_that_holds_another_stage_is_refused(
     assert "this folder holds another run" in capsys.readouterr().err
 
 
-def test_how_samples_were_drawn_is_no_part_of_a_training_stage(
+def test_how_samples_were_drawn_and_scored_is_no_part_of_a_training_stage(
     work: Path, taught_model: Path, toy_pool_file: Path, toy_recipe: Path, tmp_path: Path
 ) -> None:
     recipe, before = tmp_path / "recipe.yaml", tree(work / "trained" / "checkpoint", ("README.md",))
     drawn = "mix: {direct: 1, repair: 1}\nadaptive: {held: 0.3}\nwording: plain\nthin_evidence: warn\n"
+    drawn += "support: 0.1\nsignals: [{signal: judge, weight: 1, endpoint: {url: 'http://x/v1', model: m}}]\n"
     recipe.write_text(toy_recipe.read_text() + drawn)
     scored = ["--samples", str(work / "samples.jsonl"), "--scores", str(work / "scores.jsonl")]
     command = ["train", "--model", str(taught_model), "--prompts", str(toy_pool_file), "--recipe", str(recipe), *scored]
@@ -184,3 +185,47 @@ def test_an_abstaining_prompt_is_exported_nowhere(tmp_path: Path) -> None:
         assert export(scored, kind, tmp_path / f"{kind}.jsonl") == 0
     write_samples(tmp_path / "own.jsonl", [prompt], given.samples)
     assert read_samples(tmp_path / "own.jsonl") == given.samples == read_given(tmp_path / "own.jsonl").samples
+
+
+@pytest.mark.parametrize(("working", "refused"), [(1, True), (8, False)])
+def test_thin_evidence_is_told_and_refused_as_by_the_loop(
+    taught_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], working: int, refused: bool
+) -> None:
+    """40 prompts, of which so many have a vote to trust: 2.5 % are too few, 20 % are few."""
+    names = [f"q{n}" for n in range(40)]
+    pool = write(tmp_path / "pool.jsonl", *({"id": n, "messages": [{"role": "user", "content": n}]} for n in names))
+    answers = {name: ["1", "1", "2"] if at < working else ["x", "y", "z"] for at, name in enumerate(names)}
+    rows_of = [{"prompt_id": name, "answer": answer} for name, given in answers.items() for answer in given]
+    samples, scores, recipe = (
+        write(tmp_path / "samples.jsonl", *rows_of),
+        tmp_path / "scores.jsonl",
+        tmp_path / "r.yaml",
+    )
+    shared = ["--prompts", str(pool), "--samples", str(samples)]
+    assert main(["score", *shared, "--answers", "text", "--out", str(scores)]) == 0
+    train = ["train", "--model", str(taught_model), *shared, "--scores", str(scores), "--out", str(tmp_path / "t")]
+    told = [line for line in capsys.readouterr().out.splitlines() if line.startswith("thin evidence: ")]
+    assert told and any(line.endswith("'tao tune' would not train on it") for line in told) == refused
+    if refused:
+        assert main(train) == 2
+        said = capsys.readouterr().err
+        assert "too little label-free evidence to train on: only 2.5% of the" in said and "thin_evidence: warn" in said
+        assert not (tmp_path / "t" / "checkpoint").exists()
+        recipe.write_text("thin_evidence: warn\n")
+        train += ["--recipe", str(recipe)]
+    assert main(train) == 0
+    assert "thin evidence: only" in capsys.readouterr().out
+    assert "- Thin evidence: trusted." in (tmp_path / "t" / "checkpoint" / "README.md").read_text()
+    if refused:  # what is finished stays finished
+        recipe.write_text("thin_evidence: refuse\n")
+        assert main(train) == 0
+
+
+def test_rewards_of_anybody_are_not_measured_by_votes(
+    taught_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rewards = [[1, 0], *([[0, 0]] * 39)]  # one prompt of 40 tells its answers apart
+    groups = [{"prompt": f"q{n}", "responses": ["1", "2"], "rewards": given} for n, given in enumerate(rewards)]
+    samples = write(tmp_path / "groups.jsonl", *groups)
+    assert main(["train", "--model", str(taught_model), "--samples", str(samples), "--out", str(tmp_path / "t")]) == 0
+    assert "thin evidence" not in capsys.readouterr().out

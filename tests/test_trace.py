@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import math
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -60,7 +65,7 @@ def test_a_failed_verifier_is_missing_and_no_error_of_the_model() -> None:
 
 
 def test_a_limit_comes_from_the_healthy_models_of_other_seeds() -> None:
-    falls = lambda first, now: first["run_rate"] - now["run_rate"]
+    falls = lambda first, now: first.stats["run_rate"] - now.stats["run_rate"]
     runs = runs_of(
         [
             *a_run(0, [10, 12, 6], [0.8, 0.7, 0.5]),  # healthy at a fall of 0.1, down at 0.3
@@ -94,9 +99,39 @@ def test_the_page_says_which_alarm_came_in_time(tmp_path: Path) -> None:
     page = as_markdown(head, points, "toy")
     assert "Of 2 runs 2 turned down; by today's limits an alarm went off no later than that in 1" in page
     assert "| TAO | 2 | 0.020 | 0.50 → 0.60 | 50.0% → 57.5% → 27.5% |" in page
+    assert "| KL from the start | 0.01 | 2 of 2 | 0 of 2 |" in page
+    assert "KL of each run's best model: 0.01, 0.01; of the models that turned down: 0.02, 0.02." in page
     assert alarmed(runs_of(points)["cell0"]) == 2
     draw(points, tmp_path)
     assert (tmp_path / "trace.svg").read_text().count("root of KL") == 1
+
+
+def test_a_process_ends_with_the_command_that_started_it() -> None:
+    code = """
+import os, time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from tao_bench.trace import _end_with_parent
+if __name__ == "__main__":
+    pool = ProcessPoolExecutor(1, get_context("fork"), _end_with_parent)
+    print(pool.submit(os.getpid).result(), flush=True)
+    pool.submit(time.sleep, 600)
+    time.sleep(600)
+"""
+    command = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert command.stdout is not None
+    worker = int(command.stdout.readline())
+    os.kill(worker, 0)  # it is there
+    command.kill()
+    command.wait()
+    for _ in range(200):
+        try:
+            os.kill(worker, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.05)
+    os.kill(worker, signal.SIGKILL)
+    raise AssertionError("it outlived its command")
 
 
 def test_the_command_follows_a_real_run_and_goes_on_where_it_was(tmp_path: Path, taught_model: Path) -> None:

@@ -7,11 +7,11 @@ keys, white space and spelling of numbers (2, 2.0, 2e0), and, where declared, in
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from tao.errors import InputError
+from tao.answers.schema import make_validator
 from tao.meaning import Outcome, Reading
 from tao.prompts import Prompt
 
@@ -50,6 +50,7 @@ def _read_number(text: str) -> Decimal:
     return value
 
 
+_text = json.JSONEncoder(ensure_ascii=False).encode
 _DECODER = json.JSONDecoder(
     parse_float=_read_number, parse_int=_read_number, parse_constant=_never, object_pairs_hook=_once
 )
@@ -116,16 +117,20 @@ def plain(value: Any) -> Any:
 def spell(value: Any) -> str:
     """One spelling for all ways to one value: keys sorted, numbers without trailing zeros."""
     if isinstance(value, dict):
-        return "{" + ",".join(f"{json.dumps(k, ensure_ascii=False)}:{spell(value[k])}" for k in sorted(value)) + "}"
+        return "{" + ",".join([f"{_text(key)}:{spell(value[key])}" for key in sorted(value)]) + "}"
     if isinstance(value, list):
-        return "[" + ",".join(map(spell, value)) + "]"
+        return "[" + ",".join([spell(part) for part in value]) + "]"
     if isinstance(value, Decimal):
         return _number(value)
-    return json.dumps(value, ensure_ascii=False)
+    return _text(value)
 
 
 def _number(value: Decimal) -> str:
     """Digits without trailing zeros, all of them: rounding would let long numbers agree that differ."""
+    text = f"{value:f}"
+    if len(text) <= PLAIN:  # its power of ten is below PLAIN too; most numbers are short
+        text = text.rstrip("0").rstrip(".") if "." in text else text
+        return "0" if text == "-0" else text
     sign, digits, exponent = value.as_tuple()
     kept = "".join(map(str, digits)).lstrip("0")
     bare = kept.rstrip("0")
@@ -152,32 +157,6 @@ def arrange(value: Any, unordered: Sequence[str], path: str = "") -> Any:
         parts = [arrange(part, unordered, path) for part in value]
         return sorted(parts, key=spell) if (path or ".") in unordered else parts
     return value
-
-
-def make_validator(schema: Mapping[str, Any] | None) -> Callable[[Any], str]:
-    """A function that says what is wrong with a plain value against a JSON Schema ('' if nothing is).
-
-    References to other documents are not followed.
-
-    Raises:
-        InputError: The schema is not one.
-    """
-    if schema is None:
-        return lambda value: ""
-    from jsonschema import exceptions, validators
-
-    kind = validators.validator_for(schema, default=validators.Draft202012Validator)
-    try:
-        kind.check_schema(schema)
-    except exceptions.SchemaError as error:
-        raise InputError(f"no JSON Schema ({error.message})", "answer_options.schema") from error
-    validator = kind(schema)
-
-    def complain(value: Any) -> str:
-        fault = exceptions.best_match(validator.iter_errors(value))
-        return "" if fault is None else f"{fault.json_path}: {fault.message}"
-
-    return complain
 
 
 class JsonInterpreter:

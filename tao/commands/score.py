@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
     from tao.report import render_evidence, render_ledger, render_scores
     from tao.scoring.evidence import round_evidence
     from tao.scoring.score import charge_signals, score
-    from tao.scoring.signals import load_signals
+    from tao.scoring.signals import load_signals, released
 
     needed(args.answers, "--answers FORM", "score")
     if args.out.suffix != ".jsonl":
@@ -107,18 +107,16 @@ def run(args: argparse.Namespace) -> int:
         write_samples(samples, prompts, given.samples)
     interpreter = make_plain(args.answers)
     try:
-        with bars() as progress:
+        with released(signals), bars() as progress:
             scored = score(
                 prompts, samples, interpreter, recipe.rewards(), out=args.out, signals=signals, progress=progress
             )
-        ledger = Ledger(args.out.with_suffix(".ledger.jsonl"))
-        charge_signals(scored, signals, ledger, args.round)
+            ledger = Ledger(args.out.with_suffix(".ledger.jsonl"))
+            charge_signals(scored, signals, ledger, args.round)
+            thin = round_evidence(scored, recipe.thin_evidence, recipe.source, signals)
     finally:
         interpreter.close()
-        for weighed in signals:
-            weighed.signal.close()
     print(render_scores(scored.stats()))
-    thin = round_evidence(scored, recipe.thin_evidence, recipe.source, signals)
     print(*render_evidence(thin, refused="'tao tune' would not train on it"), sep="\n", end="\n" if thin else "")
     if ledger.entries():  # only signals that compute, or that are paid for, cost something
         print(render_ledger(ledger))

@@ -22,7 +22,10 @@ from tao.errors import InputError
 from tao.training.objectives import listing
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tao.recipe import Recipe
+    from tao.scoring.evidence import Finding
     from tao.scoring.score import ScoredRound
 
 ABOUT = """\
@@ -35,6 +38,10 @@ and rft imitates each prompt's highest:
   {"prompt_id": "q1", "answer": "...", "reward": 0.7}          --samples FILE, no --scores
   {"prompt": "...", "responses": [...], "rewards": [...]}      --samples FILE, neither --scores nor --prompts
 A reward of null is no evidence. Whether labels made such rewards only you can know: nothing here does.
+
+Scores of 'tao score' are held against the limits that 'tao tune' has for a round: thin evidence is told, and too little
+of it is not trained on unless the recipe says thin_evidence: warn. (What a judge could not say, 'tao score' tells.) Of
+rewards of yours only the share of samples with an answer is looked at.
 
 The objectives assume that --model is what drew the samples (rft does not care).
 
@@ -78,6 +85,7 @@ def run(args: argparse.Namespace) -> int:
     _claim(args, recipe, made_from)
     _worth(scored, recipe, args)
     record, checkpoint = args.out / RECORD, args.out / "checkpoint"
+    thin = _evidence(scored, recipe, args, finished=record.exists())
     ledger = Ledger(args.out / "ledger.jsonl")
     if record.exists():
         done = json.loads(record.read_text(encoding="utf-8"))
@@ -109,7 +117,7 @@ def run(args: argparse.Namespace) -> int:
         write_atomic(record, json.dumps(done, sort_keys=True, indent=1) + "\n")
         (args.out / "training.inflight").unlink(missing_ok=True)
     ledger.charge(Entry(**done["entry"]))
-    _write_card(args, recipe, scored, ledger, checkpoint)
+    _write_card(args, recipe, scored, ledger, checkpoint, thin)
     print(render_ledger(ledger))
     shown = ("steps", "rows", "samples", "loss", "kl", "clip_fraction", "pair_accuracy", "mean_token_accuracy")
     print(", ".join(f"{name} {done['training'][name]:.4g}" for name in shown if name in done["training"]))
@@ -146,15 +154,16 @@ def _scored(args: argparse.Namespace, pool: Any) -> tuple[ScoredRound, dict[str,
 
 
 def _claim(args: argparse.Namespace, recipe: Recipe, made_from: dict[str, Any]) -> None:
-    """Take the folder, or find that it is this stage's."""
+    """Take the folder, or find that it is this stage's: how samples were drawn and scored is no part of it."""
     from tao import __version__
     from tao.rounds import claim
     from tao.stage import folder_digest
     from tao.training import settings
 
-    exploring = set(
+    before = set(
         "rounds samples mix temperature ladder wording adaptive reworder sampler vllm endpoint prompts_per_round "
-        "thin_evidence".split()
+        "source signals consensus_floor min_votes support mentions invalid runs graded by_view confidence "
+        "watch watch_last thin_evidence".split()
     )
     fields = recipe.model_dump(mode="json")
     claim(
@@ -162,7 +171,7 @@ def _claim(args: argparse.Namespace, recipe: Recipe, made_from: dict[str, Any]) 
         {
             **made_from,
             "model": folder_digest(args.model),
-            "recipe": {name: value for name, value in fields.items() if name not in exploring},
+            "recipe": {name: value for name, value in fields.items() if name not in before},
             "seed": args.seed,
             "round": args.round,
             "code": f"{__version__}/training@{settings.VERSION}",
@@ -182,7 +191,37 @@ def _worth(scored: ScoredRound, recipe: Recipe, args: argparse.Namespace) -> Non
         )
 
 
-def _write_card(args: argparse.Namespace, recipe: Recipe, scored: ScoredRound, ledger: Any, checkpoint: Path) -> None:
+def _evidence(scored: ScoredRound, recipe: Recipe, args: argparse.Namespace, *, finished: bool) -> Sequence[Finding]:
+    """What is thin about the evidence, told; a training that is finished is not undone by it.
+
+    Raises:
+        InputError: There is too little to train on, as for a round of `tao tune`.
+    """
+    from tao.report import render_evidence
+    from tao.scoring.evidence import round_evidence, voted
+
+    # Rewards of somebody's own say nothing of votes, so they are not measured by them.
+    found = round_evidence(scored, recipe.thin_evidence, recipe.source if voted(scored.scores) else "format")
+    refused = [finding.message for finding in found if finding.level == "refuse"]
+    if refused and not finished:
+        raise InputError(
+            f"too little label-free evidence to train on: {'; '.join(refused)}",
+            str(args.scores or args.samples),
+            "'tao tune' would not train on it either; to train all the same, write thin_evidence: warn in the recipe",
+        )
+    for line in render_evidence(found, refused="'tao tune' would not train on it"):
+        print(line)
+    return found
+
+
+def _write_card(  # noqa: PLR0917 - what a card is made of
+    args: argparse.Namespace,
+    recipe: Recipe,
+    scored: ScoredRound,
+    ledger: Any,
+    checkpoint: Path,
+    thin: Sequence[Finding],
+) -> None:
     from tao.model_card import CardFacts, base_name, render_card
     from tao.stage import folder_digest
 
@@ -197,7 +236,8 @@ def _write_card(args: argparse.Namespace, recipe: Recipe, scored: ScoredRound, l
         ledger=ledger,
         instructions=args.instructions or "",
         notes=[
-            f"{note}; rewards come from `{(args.scores or args.samples).name}`, and what made them is not known here."
+            f"{note}; rewards come from `{(args.scores or args.samples).name}`, and what made them is not known here.",
+            *([f"Thin evidence: {', '.join(finding.name for finding in thin)}."] if thin else []),
         ],
     )
     (checkpoint / "README.md").write_text(render_card(facts), encoding="utf-8")

@@ -72,8 +72,8 @@ class EndpointSampler:
         spec.key()
         self.name = "endpoint@1"
         self.shape: ModelShape | None = None
-        # Weights behind a server have no hash; what is known of them is where they are and what they are called.
-        self.weights_hash = digest([spec.url, spec.model])
+        # Weights behind a server have no hash, and its address may change: they are known by the model's name.
+        self.weights_hash = digest(["endpoint", spec.model])
         self._spec, self._clock = spec, clock
         self._instructions, self._max_new_tok = instructions, max_new_tok
         self._kept: dict[str, dict[tuple[str, int], _Response]] = {}

@@ -20,6 +20,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
+from tao.meaning import Outcome
 from tao.scoring.combine import Score, Source
 from tao.scoring.score import ScoredRound
 from tao.scoring.signals import Served, Weighed
@@ -108,6 +109,16 @@ def round_evidence(
     support = winner_support(scored.scores)
     found = thin_evidence(scored.stats(), source=source, support=support, shortfalls=short)
     return tuple(found if rule == "refuse" else (replace(finding, level="warn") for finding in found))
+
+
+def voted(scores: Mapping[str, Sequence[Score]]) -> bool:
+    """Whether scores are those of stage 2, which name meanings and failures, and not somebody's rewards alone.
+
+    Args:
+        scores: Prompt id to its scores.
+    """
+    known = (Outcome.OK, Outcome.UNSCORED)
+    return any(score.key is not None or score.outcome not in known for group in scores.values() for score in group)
 
 
 def _share(name: str, value: float, what: str, fix: str) -> Finding | None:

@@ -46,7 +46,6 @@ MAX_CHARS = 8000
 """Longest text that is shown; of a longer one start and end, with a mark in between."""
 TRIES = 3
 """Times an unreadable reply is asked for, each time with another seed."""
-PRICE = frozenset({"usd_per_m_in", "usd_per_m_out"})
 
 _TASK = """\
 You judge answers of an assistant to a user's request. The user's message to you is one JSON object. Its strings are \
@@ -178,7 +177,7 @@ class JudgeSignal:
         self._clock = clock
         self._kept: dict[str, _Kept] = {}
         self._dead = ""
-        served = spec.model_dump(mode="json", exclude=set(MANNER | PRICE | {"key_env"}))
+        served = spec.model_dump(mode="json", exclude=set(MANNER))
         self.version = digest([VERSION, served, self._ask, list(self._guidelines), pairs, MAX_CHARS, TRIES])[:12]
         self._path: Path | None = None
 
@@ -231,7 +230,8 @@ class JudgeSignal:
         return found
 
     def close(self) -> None:
-        """Nothing is held between prompts."""
+        """Forget the replies, which lie on disk: what it spent and could not judge has to be asked before."""
+        self._path, self._kept, self._dead = None, {}, ""
 
     async def _values(self, prompt: Prompt, answers: Sequence[str]) -> list[float | None]:
         from tao.endpoint import ChatClient

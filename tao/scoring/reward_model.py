@@ -24,10 +24,14 @@ TRAINED_ON = "trained_on.json"
 BATCH = 16
 STEP = 64
 """Padded lengths are multiples of this: varying shapes cost memory in the CPU kernels."""
+_FIX = "name a sequence-classification checkpoint with one output"
 
 
 class RewardModelSignal:
     """Scores answers with a reward model; a value is the sigmoid of the model's output.
+
+    The weights are loaded when it is first asked and given back by `close`; asked again, it loads them again. FLOPs and
+    the version need none.
 
     Args:
         folder: Checkpoint with tokenizer and chat template.
@@ -38,27 +42,42 @@ class RewardModelSignal:
     """
 
     def __init__(self, folder: Path, max_tok: int = 2048) -> None:
-        import torch
-        from transformers import AutoModelForSequenceClassification, AutoTokenizer
+        from transformers import AutoConfig, AutoTokenizer
 
-        fix = "name a sequence-classification checkpoint with one output"
         try:
+            config: Any = AutoConfig.from_pretrained(folder, local_files_only=True)
             self._tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-            self._model: Any = AutoModelForSequenceClassification.from_pretrained(
-                folder, dtype=torch.float32, local_files_only=True
-            )
         except (OSError, ValueError) as error:
-            raise InputError(f"no usable reward model ({error})", str(folder), fix) from error
-        if self._model.config.num_labels != 1:
-            raise InputError(f"a model of {self._model.config.num_labels} outputs", str(folder), fix)
+            raise InputError(f"no usable reward model ({error})", str(folder), _FIX) from error
+        if not any(path for kind in ("*.safetensors", "*.bin") for path in folder.glob(kind)):
+            raise InputError("no usable reward model (it holds no weights)", str(folder), _FIX)
+        if config.num_labels != 1:
+            raise InputError(f"a model of {config.num_labels} outputs", str(folder), _FIX)
         if self._tokenizer.chat_template is None:
             raise InputError("the tokenizer has no chat template", str(folder))
-        self._model.eval()
+        self._folder = folder
+        self._model: Any = None
         self._max_tok = max_tok
         self._shape = ModelShape.from_config(folder)
         self._trained_on = _trained_on(folder)
         self.name = "reward_model"
         self.version = folder_digest(folder)[:12]
+
+    def _weights(self) -> Any:
+        """The model, loaded if it is not held."""
+        import torch
+        from safetensors import SafetensorError
+        from transformers import AutoModelForSequenceClassification
+
+        if self._model is None:
+            try:
+                model: Any = AutoModelForSequenceClassification.from_pretrained(
+                    self._folder, dtype=torch.float32, local_files_only=True
+                )
+            except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+                raise InputError(f"no usable reward model ({error})", str(self._folder), _FIX) from error
+            self._model = model.eval()
+        return self._model
 
     def _encoded(self, prompt: Prompt, answers: Sequence[str]) -> list[list[int]]:
         before = [{"role": m.role, "content": m.content} for m in prompt.messages]
@@ -73,7 +92,7 @@ class RewardModelSignal:
         """The sigmoid of the model's output for each answer; None for one that is too long.
 
         Raises:
-            InputError: The model was trained on this very prompt.
+            InputError: The model was trained on this very prompt, or its weights cannot be read.
         """
         import torch
 
@@ -81,12 +100,12 @@ class RewardModelSignal:
             raise InputError("the reward model was trained on this prompt", prompt.id, "train it on other tasks")
         rows = self._encoded(prompt, answers)
         found: list[float | None] = [None] * len(rows)
-        pad = self._tokenizer.pad_token_id or 0
+        pad, model = self._tokenizer.pad_token_id or 0, self._weights()
         with torch.inference_mode():
             for part, length in self._batches(rows):
                 ids = torch.tensor([rows[at] + [pad] * (length - len(rows[at])) for at in part])
                 mask = torch.tensor([[1] * len(rows[at]) + [0] * (length - len(rows[at])) for at in part])
-                out = self._model(input_ids=ids, attention_mask=mask).logits.float().sigmoid().squeeze(-1)
+                out = model(input_ids=ids, attention_mask=mask).logits.float().sigmoid().squeeze(-1)
                 for at, value in zip(part, out.tolist(), strict=True):
                     found[at] = float(value)
         return found
@@ -115,7 +134,7 @@ class RewardModelSignal:
         )
 
     def close(self) -> None:
-        """Forget the weights."""
+        """Give the weights back."""
         self._model = None
 
 

@@ -14,7 +14,8 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -111,7 +112,7 @@ class Signal(Protocol):
         ...
 
     def close(self) -> None:
-        """Give back what it holds."""
+        """Give back what it holds (weights, replies); asked again after that, it takes it up again."""
         ...
 
 
@@ -129,7 +130,7 @@ class Served(Protocol):
     """What a signal behind a server has besides: replies that are paid for, and some that do not come."""
 
     def keep_replies(self, path: Path) -> None:
-        """Note every reply in this file as it arrives, and reuse what an earlier process noted there."""
+        """Note every reply in this file as it arrives, until `close`, and reuse what is noted there already."""
         ...
 
     def spent(self) -> tuple[int, int, float | None]:
@@ -251,6 +252,15 @@ def _load(spec: SignalSpec) -> Signal:
     from tao.scoring.reward_model import RewardModelSignal
 
     return RewardModelSignal(Path(spec.model))
+
+
+@contextmanager
+def released(signals: Iterable[Weighed]) -> Iterator[None]:
+    """Close signals at the end, whatever happens; one that fails to close does not keep the others open."""
+    with ExitStack() as held:
+        for weighed in signals:
+            held.callback(weighed.signal.close)
+        yield
 
 
 def signals_digest(signals: Sequence[Weighed]) -> str:

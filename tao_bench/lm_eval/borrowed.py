@@ -114,11 +114,11 @@ def find(name: str) -> Source:
             index = TaskManager(include_path=str(folder), include_defaults=False).task_index
             entry = index.get(name)
             if entry is not None and entry.kind.name in ("GROUP", "TAG"):
-                members = sorted(entry.tags) if entry.kind.name == "TAG" else _members(entry.cfg or {})
+                tasks = dict.fromkeys(_leaves(name, index))
                 raise InputError(
-                    f"is a group of tasks of lm-eval, not one task: {', '.join(members)[:300]}",
+                    f"is a group of {len(tasks)} tasks of lm-eval, not one task",
                     f"task {PREFIX}:{name}",
-                    "name single tasks",
+                    f"name single tasks, for all of them {', '.join(f'{PREFIX}:{task}' for task in tasks)}",
                 )
             if entry is not None and entry.kind.name == "TASK" and entry.yaml_path is not None:
                 return Source(name, Path(entry.yaml_path).parent, dict(entry.cfg or {}))
@@ -130,9 +130,25 @@ def find(name: str) -> Source:
     raise InputError(f"lm-eval has no task {name!r}{suggest(name, known)}", f"task {PREFIX}:{name}", fix)
 
 
-def _members(config: Mapping[str, Any]) -> list[str]:
-    listed = config.get("task") or []
-    return [str(one.get("task", one.get("group")) if isinstance(one, dict) else one) for one in listed]
+def _leaves(name: str, index: Mapping[str, Any], seen: frozenset[str] = frozenset()) -> Iterator[str]:
+    """The single tasks of a group or tag, groups within it opened."""
+    entry = index.get(name)
+    if entry is None or entry.kind.name not in ("GROUP", "TAG"):
+        yield name
+    elif name not in seen:
+        listed = sorted(entry.tags) if entry.kind.name == "TAG" else (entry.cfg or {}).get("task") or []
+        for one in _names([listed] if isinstance(listed, str) else listed):
+            yield from _leaves(one, index, seen | {name})
+
+
+def _names(listed: Sequence[Any]) -> Iterator[str]:
+    """Names in a group's list: a member is a name, or an object with a task, or with a group of its own in place."""
+    for one in listed:
+        inner = one.get("task", one.get("group")) if isinstance(one, dict) else one
+        if isinstance(inner, str):
+            yield inner
+        else:
+            yield from _names(inner or [])
 
 
 def open_task(source: Source, **overrides: Any) -> Any:

@@ -62,7 +62,7 @@ def render(results_dir: Path, out_dir: Path, full: bool = False, texts: TextSour
     drawn: dict[str, str] = {}
     for report in reports:
         name = "curve-" + re.sub(r"[^a-z0-9]+", "-", report.task.lower()).strip("-")
-        if figures.draw_task(report, out_dir, name):
+        if figures.draw_task(report, out_dir, name, reports):
             drawn[report.task] = name
     stems = [*drawn.values(), *(["curves"] if figures.draw_all(reports, out_dir, "curves") else [])]
 

@@ -221,10 +221,7 @@ def _task(results: Results, task: str) -> TaskReport:
     eligible = [a for a in tuned if a.arm == "tao" and task in tuned_on(a)]
     named = [a for a in eligible if a.cells[0].raw.get("headline")]
     headline = max(named or eligible, key=lambda a: (len(a.cells), a.flop), default=None)
-    curves = [
-        _curve([a for a in tuned if (a.arm, a.recipe) == key])
-        for key in dict.fromkeys((a.arm, a.recipe) for a in tuned)
-    ]
+    curves = _curves(tuned, headline)
     mine = next((c for c in curves if headline in c.arms), None)
     versus = {}
     if headline is not None:
@@ -325,6 +322,19 @@ def _longest_recipe(arms: Sequence[ArmReport]) -> tuple[ArmReport, ...]:
         recipes.setdefault(arm.recipe, {}).setdefault(arm.labels, arm)
     best = max(recipes.values(), key=len, default={})
     return tuple(best[count] for count in sorted(best))
+
+
+def _curves(tuned: Sequence[ArmReport], headline: ArmReport | None) -> list[Curve]:
+    """A curve a recipe; an arm of equal recipe and budget is a repeat (A/A), and no further point of the curve."""
+    parts: dict[tuple[str, str, int], list[ArmReport]] = {}
+    seen: dict[tuple[str, str, str], int] = {}
+    for arm in sorted(tuned, key=lambda a: a is not headline):
+        options = arm.cells[0].options
+        budget = json.dumps({name: options.get(name) for name in sorted(BUDGET_OPTIONS)}, default=str)
+        repeat = seen[arm.arm, arm.recipe, budget] = seen.get((arm.arm, arm.recipe, budget), -1) + 1
+        parts.setdefault((arm.arm, arm.recipe, repeat), []).append(arm)
+    place = {id(arm): number for number, arm in enumerate(tuned)}
+    return [_curve(arms) for arms in sorted(parts.values(), key=lambda arms: min(place[id(a)] for a in arms))]
 
 
 def _curve(arms: Sequence[ArmReport]) -> Curve:

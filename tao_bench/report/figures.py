@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -103,15 +103,23 @@ def save(figure: Any, out: Path, name: str) -> None:
     figure.savefig(out / f"{name}.png", dpi=_PNG_DPI, metadata={"Software": None})
 
 
-def draw_task(report: TaskReport, out: Path, name: str) -> bool:
-    """Draw one task: compute on the left, labels on the right (if there is SFT). False if there is nothing to draw."""
+def draw_task(report: TaskReport, out: Path, name: str, among: Sequence[TaskReport] = ()) -> bool:
+    """Draw one task: compute on the left, labels on the right (if there is SFT). False if there is nothing to draw.
+
+    Args:
+        report: The task.
+        out: Where the files go.
+        name: Theirs, without an ending.
+        among: All tasks of the experiment, so that an arm has one colour in all figures.
+    """
     if not _drawable(report):
         return False
     both = bool(report.sft) and report.headline is not None
     scale, unit = _scale([report])
+    colours = _colours([r for r in among if _drawable(r)] or [report])
     widths, gaps = ([4.7, 2.3], [_room(report), 0.3]) if both else ([5.4], [_room(report)])
     with canvas(widths, gaps) as (figure, axes):
-        _compute_panel(axes[0], report, scale, unit)
+        _compute_panel(axes[0], report, scale, unit, colours)
         axes[0].set_title(f"{report.task}: accuracy against tuning compute, %")
         if both:
             _labels_panel(axes[1], report)
@@ -120,7 +128,7 @@ def draw_task(report: TaskReport, out: Path, name: str) -> bool:
         low, high = _limits([report])
         for axis in axes:
             axis.set_ylim(low, high)
-        _end_labels(axes[0], report)
+        _end_labels(axes[0], report, colours)
         save(figure, out, name)
     return True
 
@@ -128,16 +136,17 @@ def draw_task(report: TaskReport, out: Path, name: str) -> bool:
 def draw_all(reports: Sequence[TaskReport], out: Path, name: str) -> bool:
     """Draw all tasks' compute curves side by side. False if there is nothing to draw."""
     shown = [r for r in reports if _drawable(r)]
+    colours = _colours(shown)
     if not shown:
         return False
     scale, unit = _scale(shown)
     rooms = [_room(report) for report in shown]
     with canvas([4.0] * len(shown), [room + 0.35 for room in rooms[:-1]] + rooms[-1:]) as (figure, axes):
         for axis, report in zip(axes, shown, strict=True):
-            _compute_panel(axis, report, scale, unit)
+            _compute_panel(axis, report, scale, unit, colours)
             axis.set_title(f"{report.task}: accuracy, %")
             axis.set_ylim(*_limits([report]))
-            _end_labels(axis, report)
+            _end_labels(axis, report, colours)
         save(figure, out, name)
     return True
 
@@ -165,12 +174,18 @@ def _limits(reports: Sequence[TaskReport]) -> tuple[float, float]:
     return max(-4.0, low - room), min(105.0, high + room)
 
 
-def _compute_panel(axis: Any, report: TaskReport, scale: float, unit: str) -> None:
+def _colours(reports: Sequence[TaskReport]) -> dict[str, str]:
+    """A colour for each further curve, by its last arm's name: the same in every panel."""
+    names = dict.fromkeys(curve.arms[-1].label for report in reports for curve in report.others)
+    return {name: OTHER[i % len(OTHER)] for i, name in enumerate(names)}
+
+
+def _compute_panel(axis: Any, report: TaskReport, scale: float, unit: str, colours: Mapping[str, str]) -> None:
     for arm, colour in ((report.base, BASE), (report.maj, MAJ)):
         if arm is not None:
             _level_line(axis, arm.accuracy, colour)
-    for i, curve in enumerate(report.others):
-        _curve(axis, curve.arms, scale, OTHER[i % len(OTHER)])
+    for curve in report.others:
+        _curve(axis, curve.arms, scale, colours[curve.arms[-1].label])
     sft = [arm for arm in report.sft if arm.flop > 0]
     # Small label sets repeat until a minimum of steps, so several counts may cost the same: bars, no band.
     _curve(axis, sft, scale, SFT, hollow=True, bars=True)
@@ -278,7 +293,7 @@ def _note(
 
 def _log_ticks(axis: Any, values: Sequence[float], exact: Sequence[float] | None = None) -> None:
     """Ticks at 1, 3, 10, 30 ..., or at given places; plain numbers; room at both ends."""
-    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+    from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
     low, high = min(values), max(values)
     room = 3.5 if high / low < 1.01 else max(1.15, (high / low) ** 0.06)
@@ -288,6 +303,8 @@ def _log_ticks(axis: Any, values: Sequence[float], exact: Sequence[float] | None
         ticks = [m * 10.0**d for d in decades for m in (1, 3)]
         if 1.01 <= high / low < 4:
             ticks = [m * 10.0**d for d in decades for m in (1, 2, 3, 5, 7)]
+        if 1.01 <= high / low < 1.3:  # too short for a second one of those
+            ticks = list(MaxNLocator(4).tick_values(low, high))
     else:
         ticks = list(exact)
     axis.xaxis.set_major_locator(FixedLocator(ticks))
@@ -298,16 +315,16 @@ def _log_ticks(axis: Any, values: Sequence[float], exact: Sequence[float] | None
 
 def _room(report: TaskReport) -> float:
     """Inches that the longest name at a panel's right edge needs."""
-    return max([NAMES, *(0.1 + _LETTER * len(text) for _, text, _ in _end_names(report))])
+    return max([NAMES, *(0.1 + _LETTER * len(text) for _, text, _ in _end_names(report, _colours([report])))])
 
 
-def _end_names(report: TaskReport) -> list[tuple[float, str, str]]:
+def _end_names(report: TaskReport, colours: Mapping[str, str]) -> list[tuple[float, str, str]]:
     """Accuracy in %, name and colour of every line that ends at a panel's right edge."""
     wanted: list[tuple[float, str, str]] = []
     for arm, colour in ((report.base, BASE), (report.maj, MAJ)):
         if arm is not None:
             wanted.append((100 * arm.accuracy.value, f"{arm.label} {percent(arm.accuracy.value)}", colour))
-    curves: list[tuple[Curve, str]] = [(c, OTHER[i % len(OTHER)]) for i, c in enumerate(report.others)]
+    curves: list[tuple[Curve, str]] = [(c, colours[c.arms[-1].label]) for c in report.others]
     if report.curve is not None:
         curves.append((report.curve, TAO))
     for curve, colour in curves:
@@ -317,9 +334,9 @@ def _end_names(report: TaskReport) -> list[tuple[float, str, str]]:
     return wanted
 
 
-def _end_labels(axis: Any, report: TaskReport) -> None:
+def _end_labels(axis: Any, report: TaskReport, colours: Mapping[str, str]) -> None:
     """Names at the right edge, in the colour of what they name, pushed apart where they would touch."""
-    wanted = _end_names(report)
+    wanted = _end_names(report, colours)
     low, high = axis.get_ylim()
     step = 0.052 * (high - low)
     wanted.sort()

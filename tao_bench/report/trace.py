@@ -25,18 +25,29 @@ KEY = ((0.96, "truth, %", TAO), (0.89, "signal × 100", MAJ), (0.82, "○ alarm"
 
 Runs = Mapping[str, Sequence[Point]]
 """Cell to its points, in order."""
-Quantity = Callable[[Mapping[str, Any], Mapping[str, Any]], float]
-"""(figures of the first round, figures now) to how alarming they are; larger is worse."""
+Quantity = Callable[[Point, Point], float | None]
+"""(the starting model, a later one) to how alarming it is; larger is worse, None where nothing sampled from it."""
+
+
+def _of_stats(take: Callable[[Mapping[str, Any], Mapping[str, Any]], float]) -> Quantity:
+    """A quantity of what tuning sees of both models' samples on the pool."""
+    return lambda first, now: take(first.stats, now.stats) if first.stats and now.stats else None
+
 
 QUANTITIES: Mapping[str, Quantity] = {
-    "fall of the run rate": lambda first, now: first["run_rate"] - now["run_rate"],
-    "one answer's share": lambda first, now: now["top_answer_share"] - first["top_answer_share"],
-    "length factor": lambda first, now: abs(
-        math.log(max(1e-9, now["mean_answer_char"]) / max(1e-9, first["mean_answer_char"]))
+    "fall of the run rate": _of_stats(lambda first, now: first["run_rate"] - now["run_rate"]),
+    "one answer's share": _of_stats(lambda first, now: now["top_answer_share"] - first["top_answer_share"]),
+    "length factor": _of_stats(
+        lambda first, now: abs(math.log(max(1e-9, now["mean_answer_char"]) / max(1e-9, first["mean_answer_char"])))
     ),
-    "fall of meanings": lambda first, now: (
-        1 - (now["mean_clusters"] - 1) / max(1e-9, first["mean_clusters"] - 1) if first["mean_clusters"] > 1 else 0.0
+    "fall of meanings": _of_stats(
+        lambda first, now: (
+            1 - (now["mean_clusters"] - 1) / max(1e-9, first["mean_clusters"] - 1)
+            if first["mean_clusters"] > 1
+            else 0.0
+        )
     ),
+    "KL from the start": lambda first, now: now.kl,
 }
 
 
@@ -116,10 +127,11 @@ def _values(runs: Runs, quantity: Quantity, seed: int, own: bool) -> list[tuple[
             continue
         down = turned(run)
         for point in run[1:]:
-            if point.stats and run[0].stats:
+            value = quantity(run[0], point)
+            if value is not None:
                 fallen = down is not None and point.round >= down
                 healthy = accuracy(point) >= accuracy(run[0]) - HEALTHY
-                found.append((quantity(run[0].stats, point.stats), fallen, healthy))
+                found.append((value, fallen, healthy))
     return found
 
 
@@ -181,25 +193,26 @@ def _by_arm(runs: Runs) -> dict[str, list[Sequence[Point]]]:
 
 
 def _table(runs: Runs, items: Sequence[tuple[str, str]], samples: int) -> list[str]:
+    passed = f"pass@{samples}, last - start | " if samples else ""
     lines = [
-        f"| arm | seeds | KL | signal | truth, start → best → last | last - start | pass@{samples}, last - start | "
+        f"| arm | seeds | KL | signal | truth, start → best → last | last - start | {passed}"
         "tokens an answer, last - start | turned down | alarm |",
-        "|---|--:|--:|---|---|--:|--:|--:|---|---|",
+        f"|---|--:|--:|---|---|--:|{'--:|' if samples else ''}--:|---|---|",
     ]
     for arm, mine in _by_arm(runs).items():
         first, last = [run[0] for run in mine], [run[-1] for run in mine]
         truth = [[accuracy(point) for point in run] for run in mine]
         start, end, best = (float(np.mean([pick(t) for t in truth])) for pick in (_first, _last, max))
         gain = difference(_scores(last, items, _right), _scores(first[:1], items, _right))
-        wide = "–"
+        wide = ""
         if samples:
-            wide = _interval(difference(_scores(last, items, _passed), _scores(first[:1], items, _passed)))
+            wide = _interval(difference(_scores(last, items, _passed), _scores(first[:1], items, _passed))) + " | "
         longer = contrast([(1.0, _scores(last, items, _tokens)), (-1.0, _scores(first[:1], items, _tokens))])
         told = [[point.signal for point in run if point.signal is not None] for run in mine]
         signal = f"{np.mean([t[0] for t in told]):.2f} → {np.mean([t[-1] for t in told]):.2f}" if all(told) else "–"
         lines.append(
             f"| {arm} | {len(mine)} | {np.mean([point.kl for point in last]):.3f} | {signal} | "
-            f"{start:.1%} → {best:.1%} → {end:.1%} | {_interval(gain)} | {wide} | {_interval(longer, 1)} | "
+            f"{start:.1%} → {best:.1%} → {end:.1%} | {_interval(gain)} | {wide}{_interval(longer, 1)} | "
             f"{_when([turned(run) for run in mine])} | {_when([alarmed(run) for run in mine])} |"
         )
     return lines
@@ -244,7 +257,14 @@ def _alarm_lines(runs: Runs) -> list[str]:
         held = held_out(runs, quantity)
         limit = "–" if math.isnan(held.limit) else f"{held.limit:.2f}"
         lines.append(f"| {name} | {limit} | {held.caught} of {held.fallen} | {held.false} of {held.healthy} |")
+    best = sorted(max(run, key=accuracy).kl for run in runs.values())
+    turns = sorted(next(point.kl for point in runs[cell] if point.round == down[cell]) for cell in fell)
+    lines += ["", f"KL of each run's best model: {_listed(best)}; of the models that turned down: {_listed(turns)}."]
     return lines
+
+
+def _listed(values: Sequence[float]) -> str:
+    return ", ".join(f"{value:.2f}" for value in values) or "none"
 
 
 def draw(points: Sequence[Point], out: Path) -> None:

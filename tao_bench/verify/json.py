@@ -7,17 +7,22 @@ one too few does. A value that the schema refuses is ``unparsable`` with reason 
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
-from tao.answers.record import RecordError, arrange, exact, make_validator, plain, read_json, spell
+from tao.answers.record import RecordError, arrange, exact, plain, read_json, spell
+from tao.answers.schema import make_validator
 from tao.errors import InputError
 from tao.prompts import Prompt
 from tao_bench.verify.verdict import Status, Verdict, correct, failed
 
 _FIELDS = re.compile(r"fields:(\d+)/(\d+)")
+GOLDS = 4096
+"""Golds kept as fields; a run judges each of them many times."""
 _INDEX = re.compile(r"\[\d+\]")
 
 
@@ -69,12 +74,14 @@ class JsonVerifier:
             if isinstance(most, bool) or not isinstance(most, int | float) or most < 0:
                 raise InputError(f"{most!r} is no tolerance", f"verifier_options.tolerance.{path}")
         self._tolerance = {path: Decimal(str(most)) for path, most in (tolerance or {}).items()}
+        self._gold = lru_cache(GOLDS)(self._read_gold)
 
     def grade(self, prompt: Prompt, gold: Any, response: str, finish_reason: str) -> Verdict:
         """Judge one response (`tao_bench.verify.verdict.Verifier`)."""
         if not isinstance(gold, dict | list):
             return failed(Status.VERIFIER_ERROR, "", "gold_not_json")
-        if fault := self._complain(gold):
+        fault, wanted = self._gold(json.dumps(gold, ensure_ascii=False))
+        if fault:
             return failed(Status.VERIFIER_ERROR, fault, "gold_schema")
         if finish_reason == "length":
             return failed(Status.TRUNCATED, "", "length")
@@ -85,8 +92,7 @@ class JsonVerifier:
         if fault := self._complain(plain(value)):
             return failed(Status.UNPARSABLE, fault, "schema")
         shown = spell(value)
-        wanted = dict(leaves(arrange(exact(gold), self._unordered)))
-        given = dict(leaves(arrange(value, self._unordered)))
+        given = self._fields(value)
         right = sum(path in given and self._same(path, given[path], want) for path, want in wanted.items())
         every = len(wanted.keys() | given.keys())
         return correct(shown) if right == every else failed(Status.WRONG, shown, f"fields:{right}/{every}")
@@ -94,8 +100,23 @@ class JsonVerifier:
     def close(self) -> None:
         """Nothing to release."""
 
+    def _read_gold(self, text: str) -> tuple[str, dict[str, Any]]:
+        """What is wrong with a gold ('' if nothing), and its fields by path."""
+        value = json.loads(text)
+        if fault := self._complain(value):
+            return fault, {}
+        try:
+            return "", self._fields(exact(value))
+        except RecordError as error:  # a number without end
+            return str(error), {}
+
+    def _fields(self, value: Any) -> dict[str, Any]:
+        return dict(leaves(arrange(value, self._unordered) if self._unordered else value))
+
     def _same(self, path: str, given: Any, wanted: Any) -> bool:
         if isinstance(given, Decimal) and isinstance(wanted, Decimal):
+            if given == wanted or not self._tolerance:
+                return given == wanted
             return abs(given - wanted) <= self._tolerance.get(_INDEX.sub("", path), Decimal(0))
         if self._fold and isinstance(given, str) and isinstance(wanted, str):
             return " ".join(given.split()).casefold() == " ".join(wanted.split()).casefold()

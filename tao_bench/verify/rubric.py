@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 from tao.answers.number import find_numbers
@@ -21,6 +22,12 @@ from tao_bench.verify.verdict import Status, Verdict, correct, failed
 KINDS = ("must", "must_not", "number", "max_words", "min_words")
 MAX_CHARS = 20_000
 Rule = Callable[[str], bool]
+
+
+@lru_cache(4096)
+def _pattern(text: str) -> re.Pattern[str]:
+    """A rule's expression; `re` itself keeps 512, fewer than a split has."""
+    return re.compile(text, re.IGNORECASE | re.DOTALL)
 
 
 def read_rule(raw: Any) -> Rule:
@@ -36,7 +43,7 @@ def read_rule(raw: Any) -> Rule:
     kind, value = kinds[0], raw[kinds[0]]
     try:
         if kind in ("must", "must_not"):
-            pattern = re.compile(str(value), re.IGNORECASE | re.DOTALL)
+            pattern = _pattern(str(value))
             return lambda text: (pattern.search(text) is not None) == (kind == "must")
         if kind == "number":
             wanted, most = Fraction(str(value)), Fraction(str(raw.get("tolerance", 0)))
