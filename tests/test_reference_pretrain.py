@@ -13,9 +13,9 @@ import pytest
 from tao_bench.reference import reference_dir
 from tao_bench.reference.pretrain_suite import Plan, export, loss_of, old_batches, train
 from tao_bench.reference.suite_rows import TASKS, Row, add, batch, cut
-from tao_bench.reference.suite_world import document
+from tao_bench.reference.suite_world import SHARES, document
 
-PLAN = Plan(seed=1, minutes=10, decay=0.4, old_every=2, batch_tok=768, lr_matrix=0.01, lr_rest=0.004, warmup=2)
+PLAN = Plan(1, minutes=10, decay=0.4, old_every=2, batch_tok=768, lr_matrix=0.01, lr_rest=0.004, shares=SHARES, warmup=2)
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +64,8 @@ def test_a_run_ends_by_the_clock_and_goes_on_from_its_checkpoint(start: Path, tm
         (body[name] != value).any() for name, value in AutoModelForCausalLM.from_pretrained(start).state_dict().items()
     )
     longer = first["wall_s"] / 60 + 0.02
+    with (tmp_path / "log.jsonl").open("a", encoding="utf-8") as log:  # a step whose checkpoint was never written
+        log.write(json.dumps({**first, "step": 10**6}) + "\n")
     train(replace(PLAN, minutes=longer), start, tmp_path, resume=True, save_every=1)
     second = log_of(tmp_path)[-1]
     assert second["step"] > first["step"]

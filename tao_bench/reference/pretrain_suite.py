@@ -7,8 +7,8 @@ r"""Pretrain reference@2: reference@1 goes on, with the enterprise suite's kind 
 
 Data are generated on the fly, one stream a process. Rows have two lengths only, since varying shapes leak memory in CPU
 kernels. The learning rate is constant and then falls linearly to zero over the last share of the wall time, so a run
-ends with a finished decay whatever the machine's speed. A stopped run goes on with ``--resume``; with fewer
-``--minutes`` than planned it decays from where it stands.
+ends with a finished decay whatever the machine's speed. A stopped run goes on with ``--resume``, with other shares of
+tasks (``--share``) if wanted; with fewer ``--minutes`` than planned it decays from where it stands.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import argparse
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from tao_bench.reference.pretrain import SEQUENCE_TOK, encoded
 from tao_bench.reference.suite_rows import LENGTH_TOK, TASKS, Batch, batch, rows
+from tao_bench.reference.suite_world import SHARES
 
 if TYPE_CHECKING:
     import torch
@@ -49,6 +50,7 @@ class Plan:
         lr_matrix: Learning rate of hidden matrices (Muon).
         lr_rest: Learning rate of embeddings and norms (AdamW).
         warmup: Steps in which both rise.
+        shares: Of the suite's tokens by task, since the last resume.
     """
 
     seed: int
@@ -58,6 +60,7 @@ class Plan:
     batch_tok: int
     lr_matrix: float
     lr_rest: float
+    shares: Mapping[str, float]
     warmup: int = 30
 
     def scale(self, step: int, elapsed_s: float) -> float:
@@ -66,9 +69,9 @@ class Plan:
         return max(0.0, min(1.0, (step + 1) / self.warmup, left))
 
 
-def suite_batches(tokenizer: Any, seed: str, tokens: int) -> Iterator[Batch]:
+def suite_batches(tokenizer: Any, seed: str, tokens: int, shares: Mapping[str, float]) -> Iterator[Batch]:
     """Endless batches of suite rows."""
-    stream = rows(tokenizer, seed)
+    stream = rows(tokenizer, seed, shares=shares)
     while True:
         yield batch(list(islice(stream, max(1, tokens // LENGTH_TOK))))
 
@@ -134,6 +137,13 @@ def summary(figures: torch.Tensor) -> dict[str, Any]:
     }
 
 
+def _forget(log: Path, step: int) -> None:
+    """Drop rows of steps behind the checkpoint that a resumed run starts from."""
+    if log.exists():
+        lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
+        log.write_text("".join(line for line in lines if json.loads(line)["step"] <= step), encoding="utf-8")
+
+
 def _optimizers(plan: Plan, masters: dict[str, Any]) -> list[Any]:
     import torch
 
@@ -170,12 +180,14 @@ def train(plan: Plan, start: Path, out: Path, *, resume: bool, save_every: int) 
         for optimizer, kept in zip(optimizers, saved["optimizers"], strict=True):
             optimizer.load_state_dict(kept)
         first, before_s, tokens = saved["step"], saved["elapsed_s"], saved["tok"]
+        if rank == 0:
+            _forget(out / "log.jsonl", first)
     with torch.no_grad():
         for name, master in masters.items():
             parameters[name].copy_(master)
     out.mkdir(parents=True, exist_ok=True)
     # A resumed run reads a fresh stream instead of replaying the old one: data are endless.
-    suite = suite_batches(tokenizer, f"{plan.seed}:{first}:{rank}", plan.batch_tok)
+    suite = suite_batches(tokenizer, f"{plan.seed}:{first}:{rank}", plan.batch_tok, plan.shares)
     old = old_batches(tokenizer, plan.seed * 100_000 + 10 * first + rank, plan.batch_tok)
     base = [plan.lr_matrix, plan.lr_rest]
     began, step, elapsed_s = time.monotonic(), first, before_s
@@ -211,7 +223,7 @@ def train(plan: Plan, start: Path, out: Path, *, resume: bool, save_every: int) 
         if rank == 0 and (step % LOG_EVERY == 0 or ends):
             row = {"step": step, "tok": tokens, "wall_s": round(elapsed_s, 1), "lr": round(factor, 4)}
             with (out / "log.jsonl").open("a", encoding="utf-8") as log:
-                log.write(json.dumps({**row, "processes": world, **summary(figures)}) + "\n")
+                log.write(json.dumps({**row, "processes": world, "shares": plan.shares, **summary(figures)}) + "\n")
             figures.zero_()
         if rank == 0 and (step % save_every == 0 or ends):
             body = {"model": masters, "optimizers": [o.state_dict() for o in optimizers], "step": step}
@@ -248,14 +260,18 @@ def main() -> None:
     parser.add_argument("--lr-matrix", type=float, default=0.008)
     parser.add_argument("--lr-rest", type=float, default=0.004)
     parser.add_argument("--save-every", type=int, default=50)
+    parser.add_argument("--share", action="append", default=[], metavar="TASK=X", help="this share of the suite's tokens")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint in --out")
     parser.add_argument("--export", type=Path, help="write the last checkpoint as a model folder and stop")
     args = parser.parse_args()
     if args.export:
         export(args.start, args.out, args.export)
         return
+    shares = SHARES | {name: float(share) for name, _, share in (given.partition("=") for given in args.share)}
+    if unknown := shares.keys() - SHARES.keys():
+        parser.error(f"--share: no suite task is called {', '.join(sorted(unknown))}; there are {', '.join(SHARES)}")
     plan = Plan(
-        args.seed, args.minutes, args.decay, args.old_every, args.batch_tok, args.lr_matrix, args.lr_rest
+        args.seed, args.minutes, args.decay, args.old_every, args.batch_tok, args.lr_matrix, args.lr_rest, shares
     )  # fmt: skip
     train(plan, args.start, args.out, resume=args.resume, save_every=args.save_every)
 

@@ -8,7 +8,7 @@ read exactly as the task asks it, and the document is paid once (as `tao.trainin
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -123,12 +123,14 @@ def add(rng: Random, row: Row, pieces: Pieces, count: int) -> None:
         row.put([*question, *answer], scored + [weight] * len(answer), number, start, task)
 
 
-def rows(tokenizer: Any, seed: str, length: int = LENGTH_TOK) -> Iterator[Row]:
-    """Endless filled rows."""
+def rows(
+    tokenizer: Any, seed: str, length: int = LENGTH_TOK, shares: Mapping[str, float] | None = None
+) -> Iterator[Row]:
+    """Endless filled rows; `shares` as in `documents`."""
     pad = tokenizer.convert_tokens_to_ids(PAD)
     rng, spent = Random(f"rows:{seed}"), Counter[str]()
     waiting = [Row() for _ in range(OPEN)]
-    for made in documents(seed, spent.__getitem__):
+    for made in documents(seed, spent.__getitem__, shares):
         pieces = cut(tokenizer, made)
         wanted = min(LEAST_FIT, len(pieces.asked))
         if fit(Row(), pieces, length) < 1:

@@ -293,16 +293,20 @@ def document(rng: Random, task: str) -> Document | None:
     return None if cluster in published(task) else Document(task, cluster, text, tuple(asked))
 
 
-def documents(seed: str, spent: Callable[[str], int]) -> Iterator[Document]:
+def documents(
+    seed: str, spent: Callable[[str], int], shares: Mapping[str, float] | None = None
+) -> Iterator[Document]:
     """Endless documents, each of the task that is furthest behind its share.
 
     Args:
         seed: All randomness.
         spent: Tokens that a task has had so far.
+        shares: Of the tokens by task; None for `SHARES`.
     """
     rng = Random(f"reference@2:{seed}")
+    wanted = shares or SHARES
     while True:
-        task = min(SHARES, key=lambda name: spent(name) / SHARES[name])
+        task = min(wanted, key=lambda name: spent(name) / wanted[name])
         made = document(rng, task)
         if made is not None:
             yield made
