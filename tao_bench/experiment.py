@@ -70,6 +70,7 @@ PRESETS = (
     "overoptimisation",
     "ablation",
     "multitask",
+    "suite",
     "blog_finance",
     "blog_finance_70b",
     "blog_sql",
