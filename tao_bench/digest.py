@@ -10,6 +10,7 @@ import ast
 import io
 import tokenize
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 
 from tao.stage import digest, file_digest
@@ -17,6 +18,8 @@ from tao.stage import digest, file_digest
 PACKAGES = ("tao", "tao_bench")
 ROOT = Path(__file__).resolve().parent.parent
 SHORT = 12
+_SOURCES = 512
+"""Sources whose reading is kept: an experiment's cells hash the same files, a second and more of it each."""
 
 
 def tree_digest(folder: Path, skip: Iterable[str] = ()) -> str:
@@ -32,6 +35,7 @@ def tree_digest(folder: Path, skip: Iterable[str] = ()) -> str:
     return digest([[path.relative_to(folder).as_posix(), file_digest(path)] for path in kept])[:SHORT]
 
 
+@lru_cache(_SOURCES)
 def bare_source(source: str) -> str:
     """Python source without comments, docstrings and blank lines."""
     lines = source.splitlines()
@@ -61,8 +65,9 @@ def _module_file(module: str) -> Path | None:
     return None
 
 
-def imported_modules(source: str) -> set[str]:
-    """Names of our own modules that Python source imports, wherever in the file it does so."""
+@lru_cache(_SOURCES)
+def _imported(source: str) -> frozenset[str]:
+    """Names that Python source imports which may be modules of ours."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
@@ -70,7 +75,12 @@ def imported_modules(source: str) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
             found.add(node.module)
             found.update(f"{node.module}.{alias.name}" for alias in node.names)
-    return {name for name in found if name.split(".")[0] in PACKAGES and _module_file(name)}
+    return frozenset(name for name in found if name.split(".")[0] in PACKAGES)
+
+
+def imported_modules(source: str) -> set[str]:
+    """Names of our own modules that Python source imports, wherever in the file it does so."""
+    return {name for name in _imported(source) if _module_file(name)}
 
 
 def code_digest(sources: Iterable[Path]) -> str:

@@ -15,7 +15,7 @@ from tao_bench.reference.pretrain_suite import Plan, export, loss_of, old_batche
 from tao_bench.reference.suite_rows import TASKS, Row, add, batch, cut
 from tao_bench.reference.suite_world import SHARES, document
 
-PLAN = Plan(1, minutes=10, decay=0.4, old_every=2, batch_tok=768, lr_matrix=0.01, lr_rest=0.004, shares=SHARES, warmup=2)
+PLAN = Plan(1, minutes=10, decay=0.4, old_every=2, batch_tok=768, lr_matrix=0.01, lr_rest=4e-3, shares=SHARES, warmup=2)
 
 
 @pytest.fixture(scope="module")

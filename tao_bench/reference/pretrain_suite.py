@@ -260,7 +260,7 @@ def main() -> None:
     parser.add_argument("--lr-matrix", type=float, default=0.008)
     parser.add_argument("--lr-rest", type=float, default=0.004)
     parser.add_argument("--save-every", type=int, default=50)
-    parser.add_argument("--share", action="append", default=[], metavar="TASK=X", help="this share of the suite's tokens")
+    parser.add_argument("--share", action="append", default=[], metavar="TASK=X", help="its share of tokens")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint in --out")
     parser.add_argument("--export", type=Path, help="write the last checkpoint as a model folder and stop")
     args = parser.parse_args()

@@ -293,9 +293,7 @@ def document(rng: Random, task: str) -> Document | None:
     return None if cluster in published(task) else Document(task, cluster, text, tuple(asked))
 
 
-def documents(
-    seed: str, spent: Callable[[str], int], shares: Mapping[str, float] | None = None
-) -> Iterator[Document]:
+def documents(seed: str, spent: Callable[[str], int], shares: Mapping[str, float] | None = None) -> Iterator[Document]:
     """Endless documents, each of the task that is furthest behind its share.
 
     Args:

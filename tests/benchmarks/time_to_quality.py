@@ -1,6 +1,8 @@
 """How long until the tuned model is as good as a tuned stock TRL `GRPOTrainer` makes it? CPU seconds, in one run.
 
-    python -m tests.benchmarks.time_to_quality --out results/time_to_quality.md
+    python -m tests.benchmarks.time_to_quality --keep runs/time_to_quality --out results/time_to_quality.md
+
+About an hour, most of it TRL's; every finished part stays in ``--keep``, and the page is written after each rate.
 
 Same model (reference), same prompts (the first 400 of the document task's pool), same signal (the label-free vote of
 `tao.scoring`, handed to TRL as a reward function over whole groups), 8 samples a prompt, one thread. TRL takes 32
@@ -16,13 +18,14 @@ The last table says where a TAO round's wall seconds go: forward passes and back
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import platform
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +77,8 @@ class Reached:
     cpu_s: float
     wall_s: float
     right: tuple[bool, ...]
+    shares: str = ""
+    """Where its wall seconds went, in words."""
 
     @property
     def accuracy(self) -> float:
@@ -152,7 +157,15 @@ class Clock(TrainerCallback):
 
 
 def grpo(
-    model: Path, task: Task, prompts: Sequence[Prompt], rate: float, *, steps: int, judge: Judge | None, bf16: bool
+    model: Path,
+    task: Task,
+    prompts: Sequence[Prompt],
+    rate: float,
+    *,
+    steps: int,
+    judge: Judge | None,
+    bf16: bool,
+    step: int = STEP,
 ) -> tuple[list[Reached], float]:
     """A stock GRPO run: models judged every third step, and the CPU seconds of all of it (without judging)."""
     from datasets import Dataset
@@ -160,7 +173,7 @@ def grpo(
     from trl import GRPOConfig, GRPOTrainer
 
     with tempfile.TemporaryDirectory() as scratch:
-        samples = STEP * SAMPLES
+        samples = step * SAMPLES
         args = GRPOConfig(
             output_dir=scratch,
             report_to="none",
@@ -238,7 +251,7 @@ def model_seconds() -> Iterator[dict[str, float]]:
         torch.autograd.backward = backward
 
 
-def tao(model: Path, task: Task, prompts: Sequence[Prompt], judge: Judge, out: Path) -> tuple[list[Reached], str]:
+def tao(model: Path, task: Task, prompts: Sequence[Prompt], judge: Judge, out: Path) -> list[Reached]:
     """A TAO run round by round, each judged, and where its wall seconds went."""
     limits = task.spec.limits
     fields = {**RECIPE, "max_prompt_tok": limits.max_prompt_tok + 16, "max_new_tok": limits.max_new_tok}
@@ -251,10 +264,11 @@ def tao(model: Path, task: Task, prompts: Sequence[Prompt], judge: Judge, out: P
         cpu, wall = cpu + time.process_time() - at_cpu, wall + time.perf_counter() - at_wall
         inside = {name: inside[name] + seconds for name, seconds in spent.items()}
         interpreter.close()
-        reached.append(Reached(f"TAO, round {rounds}", cpu, wall, judge(result.checkpoint)))
-    rest = wall - sum(inside.values())
-    shares = ", ".join(f"{name} {seconds:.0f} s ({seconds / wall:.0%})" for name, seconds in inside.items())
-    return reached, f"{wall:.0f} s: {shares}, all else {rest:.0f} s ({rest / wall:.0%})"
+        rest = wall - sum(inside.values())
+        shares = ", ".join(f"{name} {seconds:.0f} s ({seconds / wall:.0%})" for name, seconds in inside.items())
+        shares = f"{wall:.0f} s: {shares}, all else {rest:.0f} s ({rest / wall:.0%})"
+        reached.append(Reached(f"TAO, round {rounds}", cpu, wall, judge(result.checkpoint), shares))
+    return reached
 
 
 def gain(one: Reached, other: Reached, judge: Judge) -> Estimate:
@@ -269,7 +283,13 @@ def gain(one: Reached, other: Reached, judge: Judge) -> Estimate:
 
 
 def page(
-    base: Reached, stock: Sequence[Reached], ours: Sequence[Reached], shares: str, judge: Judge, *, bf16: bool
+    base: Reached,
+    stock: Sequence[Reached],
+    ours: Sequence[Reached],
+    judge: Judge,
+    *,
+    rates: Sequence[float],
+    bf16: bool,
 ) -> str:
     """The result as markdown."""
     best = max(stock, key=lambda one: (one.accuracy, -one.cpu_s))
@@ -279,7 +299,8 @@ def page(
         "",
         "Made by `python -m tests.benchmarks.time_to_quality`. "
         f"{TASK}, {PROMPTS} prompts x {SAMPLES} samples, dev {len(judge.items)} items, one thread of "
-        f"{platform.machine()}, torch {torch.__version__}, TRL with {'bf16 autocast' if bf16 else 'float32'}.",
+        f"{platform.machine()}, torch {torch.__version__}, TRL with {'bf16 autocast' if bf16 else 'float32'}; "
+        f"its learning rates: {', '.join(f'{rate:g}' for rate in rates)}.",
         "",
         "| model | CPU s | wall s | dev | above base, 95 % interval |",
         "|---|--:|--:|--:|--:|",
@@ -303,8 +324,21 @@ def page(
             f"**{first.cpu_s / best.cpu_s:.2f}** of the time. Difference of the two models on dev "
             f"{100 * est.value:+.1f} [{100 * est.low:+.1f}, {100 * est.high:+.1f}]."
         )
-    lines += ["", f"Where TAO's wall seconds went, of {shares} (the optimiser is in all else)."]
+    lines += ["", f"Where TAO's wall seconds went, of {ours[-1].shares} (the optimiser is in all else)."]
     return "\n".join(lines) + "\n"
+
+
+def trial(task: Task, prompts: Sequence[Prompt], *, bf16: bool) -> Reached:
+    """The CPU seconds of one small step of GRPO."""
+    spent = grpo(REFERENCE, task, prompts, 1e-6, steps=1, judge=None, bf16=bf16, step=STEP // 4)[1]
+    return Reached("trial", spent, 0.0, ())
+
+
+def kept(path: Path, make: Callable[[], list[Reached]]) -> list[Reached]:
+    """What an earlier run measured, or what `make` measures now."""
+    if not path.is_file():
+        path.write_text(json.dumps([asdict(one) for one in make()]) + "\n", encoding="utf-8")
+    return [Reached(**{**row, "right": tuple(row["right"])}) for row in json.loads(path.read_text(encoding="utf-8"))]
 
 
 def main() -> None:
@@ -312,6 +346,7 @@ def main() -> None:
     parser.add_argument("--items", type=int, default=360, help="dev items (360)")
     parser.add_argument("--rates", type=float, nargs="+", default=RATES, help="GRPO's learning rates")
     parser.add_argument("--steps", type=int, default=PROMPTS // STEP, help="GRPO's steps: every prompt once")
+    parser.add_argument("--keep", type=Path, help="folder for finished parts, to go on after a stop (default: none)")
     parser.add_argument("--out", type=Path, help="write the page there")
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -319,22 +354,23 @@ def main() -> None:
     task = load_task(TASK)
     prompts = task.pool()[:PROMPTS]
     with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
-        (folder / "judged").mkdir()
-        judge = Judge(task, args.items, folder / "judged")
-        base = Reached("base", 0.0, 0.0, judge(REFERENCE))
-        ours, shares = tao(REFERENCE, task, prompts, judge, folder / "tao")
-        trial = {
-            kind: grpo(REFERENCE, task, prompts, 1e-6, steps=1, judge=None, bf16=kind)[1] for kind in (True, False)
-        }
-        bf16 = trial[True] < trial[False]
+        folder = args.keep or Path(scratch)
+        folder.mkdir(parents=True, exist_ok=True)
+        judge = Judge(task, args.items, Path(scratch))
+        base, *_ = kept(folder / "base.json", lambda: [Reached("base", 0.0, 0.0, judge(REFERENCE))])
+        ours = kept(folder / "tao.json", lambda: tao(REFERENCE, task, prompts, judge, Path(scratch) / "tao"))
+        faster = kept(folder / "trial.json", lambda: [trial(task, prompts, bf16=kind) for kind in (True, False)])
+        bf16 = faster[0].cpu_s < faster[1].cpu_s
         stock: list[Reached] = []
         for rate in args.rates:
-            stock += grpo(REFERENCE, task, prompts, rate, steps=args.steps, judge=judge, bf16=bf16)[0]
-        text = page(base, stock, ours, shares, judge, bf16=bf16)
+            stock += kept(
+                folder / f"grpo-{rate:g}-{args.steps}.json",
+                lambda rate=rate: grpo(REFERENCE, task, prompts, rate, steps=args.steps, judge=judge, bf16=bf16)[0],
+            )
+            text = page(base, stock, ours, judge, rates=args.rates, bf16=bf16)
+            if args.out:
+                args.out.write_text(text, encoding="utf-8")
     print(text)
-    if args.out:
-        args.out.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
