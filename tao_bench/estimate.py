@@ -179,6 +179,7 @@ class Estimator:
         self.shape = ModelShape.from_config(run.model.path)
         self.pace = read_pace()
         self._sizes = functools.cache(self._measure)
+        self._mixtures: dict[tuple[tuple[str, float], ...], dict[str, tuple[int, int]]] = {}
         self._tasks: dict[str, dict[int | None, Task]] = {}
         for prepared in run.cells:
             self._tasks.setdefault(prepared.cell.task, {})[prepared.cell.fold] = prepared.task
@@ -218,7 +219,10 @@ class Estimator:
 
     def _joint(self, tuned: Tuned, options: Any) -> Tuning | None:
         """A model that several cells share: as if each of its tasks had its share of one long pool."""
-        sizes = mixture_sizes(tuned.tasks, tuned.weights)
+        mixture = tuple(tuned.weights.items())
+        if mixture not in self._mixtures:
+            self._mixtures[mixture] = mixture_sizes(tuned.tasks, tuned.weights)
+        sizes = self._mixtures[mixture]
         whole = sum(taken for taken, _ in sizes.values())
         measured = {name: self._sizes(name) for name in tuned.tasks}
         prompt = sum(measured[name][0] * taken for name, (taken, _) in sizes.items()) / whole
