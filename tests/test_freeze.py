@@ -8,6 +8,7 @@ import toy
 
 from tao.errors import InputError
 from tao_bench.digest import bare_source, code_digest
+from tao_bench.digest import SHORT
 from tao_bench.freeze import differences, fingerprint, freeze, read_frozen
 from tao_bench.models import Model, resolve_model
 from tao_bench.registry import Task, load_task
@@ -116,3 +117,10 @@ def test_the_second_reference_is_frozen_and_held_against_its_own_name(task: Task
 def test_reference_goes_on_meaning_the_first() -> None:
     assert resolve_model("reference").hash == resolve_model("reference@1").hash
     assert resolve_model("reference").path.name == "model"
+
+
+@pytest.mark.parametrize("name", ["reference@1", "reference@2"])
+def test_shipped_models_are_the_ones_that_were_frozen(name: str) -> None:
+    frozen = read_frozen(Path(__file__).parent.parent / "results")
+    assert frozen is not None
+    assert frozen[name]["model"] == resolve_model(name).hash[:SHORT]
