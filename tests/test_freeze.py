@@ -7,8 +7,7 @@ import pytest
 import toy
 
 from tao.errors import InputError
-from tao_bench.digest import bare_source, code_digest
-from tao_bench.digest import SHORT
+from tao_bench.digest import SHORT, bare_source, code_digest
 from tao_bench.freeze import differences, fingerprint, freeze, read_frozen
 from tao_bench.models import Model, resolve_model
 from tao_bench.registry import Task, load_task
