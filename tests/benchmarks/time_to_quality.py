@@ -297,7 +297,7 @@ def page(
     lines = [
         "# Time to quality: TAO against a tuned stock GRPOTrainer",
         "",
-        "Made by `python -m tests.benchmarks.time_to_quality`. "
+        f"Made by `python -m tests.benchmarks.time_to_quality --rates {' '.join(f'{rate:g}' for rate in rates)}`. "
         f"{TASK}, {PROMPTS} prompts x {SAMPLES} samples, dev {len(judge.items)} items, one thread of "
         f"{platform.machine()}, torch {torch.__version__}, TRL with {'bf16 autocast' if bf16 else 'float32'}; "
         f"its learning rates: {', '.join(f'{rate:g}' for rate in rates)}.",
@@ -305,7 +305,8 @@ def page(
         "| model | CPU s | wall s | dev | above base, 95 % interval |",
         "|---|--:|--:|--:|--:|",
     ]
-    for one in [base, *stock, *ours]:
+    lines.append(f"| {base.name} | 0 | 0 | {base.accuracy:.1%} | |")
+    for one in [*stock, *ours]:
         est = gain(one, base, judge)
         lines.append(
             f"| {one.name} | {one.cpu_s:.0f} | {one.wall_s:.0f} | {one.accuracy:.1%} | "
@@ -362,12 +363,12 @@ def main() -> None:
         faster = kept(folder / "trial.json", lambda: [trial(task, prompts, bf16=kind) for kind in (True, False)])
         bf16 = faster[0].cpu_s < faster[1].cpu_s
         stock: list[Reached] = []
-        for rate in args.rates:
+        for number, rate in enumerate(args.rates):
             stock += kept(
                 folder / f"grpo-{rate:g}-{args.steps}.json",
                 lambda rate=rate: grpo(REFERENCE, task, prompts, rate, steps=args.steps, judge=judge, bf16=bf16)[0],
             )
-            text = page(base, stock, ours, judge, rates=args.rates, bf16=bf16)
+            text = page(base, stock, ours, judge, rates=args.rates[: number + 1], bf16=bf16)
             if args.out:
                 args.out.write_text(text, encoding="utf-8")
     print(text)
