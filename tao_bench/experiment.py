@@ -71,6 +71,7 @@ PRESETS = (
     "ablation",
     "multitask",
     "suite",
+    "trials_suite",
     "blog_finance",
     "blog_finance_70b",
     "blog_sql",
