@@ -20,7 +20,7 @@ from tao_bench.stats import Estimate
 
 INK, MUTED, GRID, PAPER = "#1d2129", "#646b78", "#e4e6ea", "#ffffff"
 BASE, MAJ, SFT, TAO = "#6b7280", "#00856a", "#c2520c", "#0067b1"
-OTHER = ("#8a4fa3", "#a8770d", "#3a7d8c")
+OTHER = ("#8a4fa3", "#a8770d", "#3a7d8c", "#b8406f", "#5f6b16")
 """Hues told apart with the common colour-vision deficiencies (darkened Okabe-Ito)."""
 
 STYLE: dict[str, Any] = {
