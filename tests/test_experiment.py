@@ -117,7 +117,8 @@ def test_an_unknown_experiment_names_the_presets() -> None:
 def test_presets_are_valid_and_named_after_their_file(name: str) -> None:
     experiment, cells = read_experiment(name)
     assert experiment.name == name == preset_path(name).stem
-    heads = {"trials": {"base"}, "ablation": {"base", "base_maj", "tao"}, "overoptimisation": {"tao"}}
+    unlabelled = {"base", "base_maj", "tao"}
+    heads = {"trials": {"base"}, "ablation": unlabelled, "suite": unlabelled, "overoptimisation": {"tao"}}
     wanted = heads.get(name.partition("_")[0], {"base", "base_maj", "sft", "tao"})
     assert {cell.arm for cell in cells} >= wanted
     assert len({cell.id for cell in cells}) == len(cells)
