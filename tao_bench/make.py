@@ -18,7 +18,7 @@ import yaml
 
 from tao.errors import InputError
 from tao.stage import digest
-from tao_bench.registry import _inspect, _load_generator, cache_root, input_hash, task_folder
+from tao_bench.registry import _inspect, cache_root, input_hash, load_generator, task_folder
 from tao_bench.task import LABELLED_SPLITS, read_items, read_spec, suggest
 
 MADE = "made"
@@ -107,7 +107,7 @@ def make(name: str, out: Path, given: Sequence[str], seed: int | None = None, ex
         raise InputError("is not empty", f"--out {out}", "name a new folder")
     if not (folder / "generate.py").is_file():
         raise InputError("has no generator", f"task {name}", "copy its folder instead")
-    generate = _load_generator(folder).generate
+    generate = load_generator(folder).generate
     known = [key for key in inspect.signature(generate).parameters if key not in FIXED]
     chosen = settings(given, known)
     out.mkdir(parents=True, exist_ok=True)

@@ -363,7 +363,7 @@ def input_hash(folder: Path, spec: TaskSpec, variant: str = "") -> str:
     return digest([*parts, variant, spec.variants[variant].options] if variant else parts)[:SHORT]
 
 
-def _load_generator(folder: Path) -> ModuleType:
+def load_generator(folder: Path) -> ModuleType:
     """Import `generate.py` as part of a package made of its folder, so that `from . import x` finds its siblings."""
     package = f"_tao_bench_task_{folder.name}_{uuid.uuid4().hex[:8]}"
     root = ModuleType(package)
@@ -439,7 +439,7 @@ def _make(folder: Path, spec: TaskSpec, data: Path, fold: int | None = None, var
                     more["source"] = external_data(spec)
                 if variant:
                     more["options"] = spec.variants[variant].options
-                _load_generator(folder).generate(scratch, spec.seed, **more)
+                load_generator(folder).generate(scratch, spec.seed, **more)
             elif spec.data is not None:
                 from tao_bench.assemble import assemble
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tao_bench.reference import reference_dir
-from tao_bench.reference.pretrain_suite import Plan, export, loss_of, old_batches, train
+from tao_bench.models import reference_path
+from tao_bench.reference.pretrain_suite import Plan, export, loss_of, main, old_batches, train
 from tao_bench.reference.suite_rows import TASKS, Row, add, batch, cut
 from tao_bench.reference.suite_world import SHARES, document
 
@@ -24,7 +24,7 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
     folder = tmp_path_factory.mktemp("start")
-    tokenizer = AutoTokenizer.from_pretrained(reference_dir())
+    tokenizer = AutoTokenizer.from_pretrained(reference_path("reference@1"))
     config = LlamaConfig(
         vocab_size=len(tokenizer), hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2,
         max_position_embeddings=1024, tie_word_embeddings=True, eos_token_id=1, pad_token_id=0, bos_token_id=None,
@@ -103,3 +103,21 @@ def test_figures_count_answers_and_those_a_model_has_by_heart(start: Path) -> No
     _, old = loss_of(model, next(old_batches(tokenizer, 1, 768)))
     assert old[-1, 0] > 0
     assert old[:-1].sum() == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["--share", "tool_call=0.3"], "'tool_call' is no suite task; there are tool_calls"),
+        (["--share", "tool_calls"], "write tool_calls=0.3"),
+        (["--share", "tool_calls=2"], "above 0 and up to 1"),
+        ([], "no model in nowhere"),
+    ],
+)
+def test_what_cannot_be_trained_on_is_said_in_one_line(
+    given: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["pretrain_suite", "--from", "nowhere", "--out", "out", *given])
+    with pytest.raises(SystemExit):
+        main()
+    assert said in capsys.readouterr().err

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from tao.prompts import Message, Prompt
-from tao_bench.reference import reference_dir, suite_world
+from tao_bench.models import reference_path
+from tao_bench.reference import suite_world
 from tao_bench.reference.extend import POSITIONS, alternation, extend, extended_pattern, grow
 from tao_bench.reference.suite_rows import LENGTH_TOK, TASKS, Row, add, batch, cut, rows
 from tao_bench.reference.suite_world import SHARES, Document, cluster_of, document, held_back, published
@@ -34,7 +35,7 @@ def drawn() -> list[Document]:
 def first_tokenizer() -> Any:
     from transformers import AutoTokenizer
 
-    return AutoTokenizer.from_pretrained(reference_dir())
+    return AutoTokenizer.from_pretrained(reference_path("reference@1"))
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +146,7 @@ def test_new_rows_start_as_the_mean_of_what_they_replace(tokenizer: Any, first_t
     import torch
     from transformers import AutoModelForCausalLM
 
-    old = AutoModelForCausalLM.from_pretrained(reference_dir(), dtype=torch.float32)
+    old = AutoModelForCausalLM.from_pretrained(reference_path("reference@1"), dtype=torch.float32)
     before = old.get_input_embeddings().weight.detach().clone()
     grown = grow(old, tokenizer, first_tokenizer).get_input_embeddings().weight.detach()
     assert torch.equal(grown[: len(before)], before)
@@ -175,7 +176,7 @@ def test_a_question_in_a_row_is_read_as_its_prompt_alone(
     import torch
     from transformers import AutoModelForCausalLM
 
-    model = AutoModelForCausalLM.from_pretrained(reference_dir(), dtype=torch.float64)
+    model = AutoModelForCausalLM.from_pretrained(reference_path("reference@1"), dtype=torch.float64)
     model = grow(model, tokenizer, first_tokenizer)
     rng, row = Random(0), Row()
     chosen = [next(one for one in drawn if one.task == task) for task in ("policy_qa", "ticket_triage")]

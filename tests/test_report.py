@@ -168,6 +168,12 @@ def test_tuning_that_harms_is_called_below_base(tmp_path):
     assert said["How many labels does SFT need to match TAO?"].answer == "< 50 labels"
 
 
+def test_a_report_is_called_by_what_was_compared(report, tmp_path):
+    assert (report / "report.md").read_text(encoding="utf-8").splitlines()[0].endswith(": base, SFT and TAO")
+    render(build(tmp_path / "unlabelled", Plan(tasks=TASKS[:1], sft=())), tmp_path / "report", texts=no_texts)
+    assert (tmp_path / "report" / "report.md").read_text(encoding="utf-8").splitlines()[0].endswith(": base and TAO")
+
+
 def test_markdown_holds_every_section_and_table_is_even(report):
     text = (report / "report.md").read_text(encoding="utf-8")
     for title in ("Findings", "Recovery and labels-equivalent", "warehouse_sql@1", "Compute and time", "Provenance"):

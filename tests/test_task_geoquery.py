@@ -10,7 +10,7 @@ from random import Random
 import pytest
 
 from tao.errors import InputError
-from tao_bench.registry import MissingData, _load_generator, load_task, task_folder
+from tao_bench.registry import MissingData, load_generator, load_task, task_folder
 from tao_bench.task import read_labels
 
 REAL = os.environ.get("TAO_BENCH_GEOQUERY", "")
@@ -117,7 +117,7 @@ def make(source: Path, out: Path) -> Path:
     out.mkdir(parents=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TAO_BENCH_GEOQUERY", str(source))
-        _load_generator(task_folder("geoquery")).generate(out, 0)
+        load_generator(task_folder("geoquery")).generate(out, 0)
     return out
 
 
@@ -229,7 +229,7 @@ def test_cross_validation_keeps_clusters_whole(data):
 @pytest.mark.parametrize("fold", range(5))
 def test_a_fold_reports_on_templates_that_nothing_was_tuned_on(data, source, tmp_path, monkeypatch, fold):
     monkeypatch.setenv("TAO_BENCH_GEOQUERY", str(source))
-    _load_generator(task_folder("geoquery")).generate(tmp_path, 0, fold=fold)
+    load_generator(task_folder("geoquery")).generate(tmp_path, 0, fold=fold)
     homes = json.loads((data / "folds.json").read_text())
     certificates = {row["id"]: row for row in rows(tmp_path / "labels" / "certificates.jsonl")}
     tested = {row["id"] for row in rows(tmp_path / "test.jsonl")}

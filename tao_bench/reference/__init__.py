@@ -1,12 +1,5 @@
-"""The embedded reference model: a small Llama that plays a general model meeting enterprise tasks."""
+"""The shipped reference models and how they were made: small Llamas that play a general model meeting enterprise work.
 
-from __future__ import annotations
-
-from pathlib import Path
-
-VERSION = "reference@1"
-
-
-def reference_dir() -> Path:
-    """Folder of the shipped weights, tokenizer and chat template (package data)."""
-    return Path(__file__).parent / "model"
+`model/` is reference@1 (`pretrain.py`), `model_2/` reference@2 (`extend.py`, then `pretrain_suite.py`); their logs lie
+beside them, and `tao_bench.models` names them.
+"""

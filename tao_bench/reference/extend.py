@@ -18,7 +18,7 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from tao_bench.reference import reference_dir
+from tao_bench.models import reference_path
 from tao_bench.reference.suite_world import Document, document, generator
 from tao_bench.reference.tokenizer import pattern
 from tao_bench.suite import FIRST, LAST, MONTHS
@@ -228,9 +228,9 @@ def main() -> None:
     args = parser.parse_args()
     rng = Random(f"reference@2:{args.seed}")
     made = [document(rng, task) for task, count in DOCUMENTS.items() for _ in range(count)]
-    before = AutoTokenizer.from_pretrained(reference_dir())
+    before = AutoTokenizer.from_pretrained(reference_path("reference@1"))
     tokenizer = extend(before, [one for one in made if one])
-    model = grow(AutoModelForCausalLM.from_pretrained(reference_dir()), tokenizer, before)
+    model = grow(AutoModelForCausalLM.from_pretrained(reference_path("reference@1")), tokenizer, before)
     model.save_pretrained(args.out)
     tokenizer.save_pretrained(args.out)
     print(f"{args.out}: {len(tokenizer)} tokens, {model.num_parameters():,} parameters")

@@ -247,6 +247,20 @@ def export(start: Path, out: Path, model_dir: Path) -> None:
     AutoTokenizer.from_pretrained(start).save_pretrained(model_dir)
 
 
+def _share(text: str) -> tuple[str, float]:
+    """``TASK=X`` of the command line."""
+    name, _, share = text.partition("=")
+    if name not in SHARES:
+        raise argparse.ArgumentTypeError(f"{name!r} is no suite task; there are {', '.join(SHARES)}")
+    try:
+        value = float(share)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} has no share above 0 and up to 1: write {name}=0.3")
+    return name, value
+
+
 def main() -> None:
     """Command line of the pretraining."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -260,16 +274,18 @@ def main() -> None:
     parser.add_argument("--lr-matrix", type=float, default=0.008)
     parser.add_argument("--lr-rest", type=float, default=0.004)
     parser.add_argument("--save-every", type=int, default=50)
-    parser.add_argument("--share", action="append", default=[], metavar="TASK=X", help="its share of tokens")
+    parser.add_argument(
+        "--share", type=_share, action="append", default=[], metavar="TASK=X", help="its share of tokens"
+    )
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint in --out")
     parser.add_argument("--export", type=Path, help="write the last checkpoint as a model folder and stop")
     args = parser.parse_args()
+    if not (args.start / "config.json").is_file():
+        parser.error(f"--from: no model in {args.start}; make it by python -m tao_bench.reference.extend --out DIR")
     if args.export:
         export(args.start, args.out, args.export)
         return
-    shares = SHARES | {name: float(share) for name, _, share in (given.partition("=") for given in args.share)}
-    if unknown := shares.keys() - SHARES.keys():
-        parser.error(f"--share: no suite task is called {', '.join(sorted(unknown))}; there are {', '.join(SHARES)}")
+    shares = SHARES | dict(args.share)
     plan = Plan(
         args.seed, args.minutes, args.decay, args.old_every, args.batch_tok, args.lr_matrix, args.lr_rest, shares
     )  # fmt: skip

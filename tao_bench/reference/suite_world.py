@@ -21,7 +21,7 @@ from types import ModuleType
 from typing import Any
 
 from tao_bench.reference.words import WorldRandom, invented
-from tao_bench.registry import _load_generator, load_task, task_folder
+from tao_bench.registry import load_generator, load_task, task_folder
 from tao_bench.suite import TryAgain
 
 SHARES = {
@@ -113,7 +113,7 @@ class Document:
 @cache
 def generator(task: str) -> ModuleType:
     """A task's frozen generator, imported as the registry does."""
-    return _load_generator(task_folder(task))
+    return load_generator(task_folder(task))
 
 
 def cluster_of(task: str, content: str) -> str:

@@ -49,11 +49,18 @@ def build(
     sections.append(Section("Compute and time", (*notes, tables.compute(results, unit))))
     sections.append(Section("Provenance", (_provenance(results), Text(_how_to(results)))))
     return Document(
-        title=f"{results.experiment}: base, SFT and TAO",
+        title=f"{results.experiment}: {_contestants(results)}",
         lead=_lead(results, reports),
         sections=tuple(sections),
         foot="Made by tao-bench from stored rows; nothing here is typed by hand.",
     )
+
+
+def _contestants(results: Results) -> str:
+    """What was compared: ``base, SFT and TAO``, less what did not run."""
+    arms = {cell.arm for cell in results.cells}
+    *most, last = [name for arm, name in (("base", "base"), ("sft", "SFT"), ("tao", "TAO")) if arm in arms] or ["arms"]
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def _lead(results: Results, reports: Sequence[TaskReport]) -> str:

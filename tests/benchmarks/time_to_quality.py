@@ -1,4 +1,4 @@
-"""How long until the tuned model is as good as a tuned stock TRL `GRPOTrainer` makes it? CPU seconds, in one run.
+"""How long until the tuned model is as good as a stock TRL `GRPOTrainer` makes it at its best rate? CPU seconds.
 
     python -m tests.benchmarks.time_to_quality --keep runs/time_to_quality --out results/time_to_quality.md
 
@@ -295,7 +295,7 @@ def page(
     best = max(stock, key=lambda one: (one.accuracy, -one.cpu_s))
     first = next((one for one in ours if one.accuracy >= best.accuracy), None)
     lines = [
-        "# Time to quality: TAO against a tuned stock GRPOTrainer",
+        f"# Time to quality: TAO against a stock GRPOTrainer at {len(rates)} learning rate{'s' * (len(rates) > 1)}",
         "",
         f"Made by `python -m tests.benchmarks.time_to_quality --rates {' '.join(f'{rate:g}' for rate in rates)}`. "
         f"{TASK}, {PROMPTS} prompts x {SAMPLES} samples, dev {len(judge.items)} items, one thread of "
@@ -314,7 +314,7 @@ def page(
         )
     lines += [
         "",
-        f"Best point of GRPO over all rates: **{best.name}**, {best.accuracy:.1%} after {best.cpu_s:.0f} CPU s.",
+        f"Best point of GRPO over these rates: **{best.name}**, {best.accuracy:.1%} after {best.cpu_s:.0f} CPU s.",
     ]
     if first is None:
         lines.append("TAO did not reach it.")
