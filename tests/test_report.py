@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import re
 import subprocess
@@ -22,6 +23,7 @@ from tao_bench.report import render, summary_text
 from tao_bench.report.__main__ import main
 from tao_bench.report.analysis import TaskReport, analyse
 from tao_bench.report.examples import ItemText, TaskTexts, registry_texts
+from tao_bench.report.figures import _log_ticks, canvas
 from tao_bench.report.load import load
 from tao_bench.report.words import findings, flop_text, labels_text, percent, points, unit_of
 
@@ -166,6 +168,17 @@ def test_tuning_that_harms_is_called_below_base(tmp_path):
     said = {f.question: f for f in findings(analyse(load(folder))[0], (1e12, "TFLOP"))}
     assert said["TAO above base?"].answer == "No, below"
     assert said["How many labels does SFT need to match TAO?"].answer == "< 50 labels"
+
+
+@pytest.mark.parametrize("values", [(4.95, 5.12), (9.9, 10.1), (4.9, 5.6), (1.5, 2.6), (1.5, 40.0)])
+def test_marks_of_the_compute_axis_leave_room_for_their_numbers(values):
+    with canvas([4.0], [1.0]) as (_, axes):
+        _log_ticks(axes[0], values)
+        low, high = axes[0].get_xlim()
+        shown = [tick for tick in axes[0].get_xticks() if low <= tick <= high]
+    gaps = [np.log(b / a) / np.log(high / low) for a, b in itertools.pairwise(shown)]
+    assert len(shown) >= 2
+    assert min(gaps) > 0.08
 
 
 def test_a_report_is_called_by_what_was_compared(report, tmp_path):

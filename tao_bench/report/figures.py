@@ -303,8 +303,8 @@ def _log_ticks(axis: Any, values: Sequence[float], exact: Sequence[float] | None
         ticks = [m * 10.0**d for d in decades for m in (1, 3)]
         if 1.01 <= high / low < 4:
             ticks = [m * 10.0**d for d in decades for m in (1, 2, 3, 5, 7)]
-        if 1.01 <= high / low < 1.3:  # too short for a second one of those
-            ticks = list(MaxNLocator(4).tick_values(low, high))
+        if sum(low / room <= tick <= high * room for tick in ticks) < 2:
+            ticks = list(MaxNLocator(4).tick_values(low / room, high * room))
     else:
         ticks = list(exact)
     axis.xaxis.set_major_locator(FixedLocator(ticks))
