@@ -19,7 +19,7 @@ from tao.sql.readers.keys import ForeignKey, read_keys
 from tao.sql.schema_text import SCHEMA_CHARS, key_lines, schema_lines
 from tao.sql.second_instance import second_instance
 from tao_bench.check import check_golds, check_task
-from tao_bench.registry import MissingData, _inspect, _load_generator, load_task, make_verifier, task_folder
+from tao_bench.registry import MissingData, _inspect, load_generator, load_task, make_verifier, task_folder
 from tao_bench.sql.published_task import deal, level_of, report_splits
 from tao_bench.task import LABELLED_SPLITS, read_items, read_labels, read_spec
 
@@ -98,7 +98,7 @@ def make(task: str, source: Path, out: Path, seed: int = 0) -> Path:
     out.mkdir(parents=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(variable(task), str(source))
-        _load_generator(task_folder(task)).generate(out, seed)
+        load_generator(task_folder(task)).generate(out, seed)
     _inspect(out)
     return out
 

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from tao.answers.filing import CANNOT, Wanted, read_form
 from tao.prompts import Prompt
-from tao_bench.registry import Task, _load_generator, load_task
+from tao_bench.registry import Task, load_generator, load_task
 from tao_bench.task import Label, read_labels
 from tao_bench.verify.verdict import Status
 
@@ -89,7 +89,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
 
 def measure_time(task: Task, n: int) -> tuple[float, int]:
     """CPU seconds of making a pool of `n` with the other splits, and how many items that are in all."""
-    generator = _load_generator(task.folder)
+    generator = load_generator(task.folder)
     with tempfile.TemporaryDirectory() as folder:
         start = time.process_time()
         generator.generate(Path(folder), task.spec.seed, n)

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from tao_bench.find import checkout_tasks
-from tao_bench.registry import _load_generator, make_verifier
+from tao_bench.registry import load_generator, make_verifier
 from tao_bench.task import read_items, read_labels, read_spec
 
 TASKS = ("invoice_extract", "ticket_triage", "policy_qa", "tool_calls", "enterprise_arena")
@@ -24,7 +24,7 @@ def main() -> None:
         spec = read_spec(folder)
         with tempfile.TemporaryDirectory() as scratch:
             start = time.process_time()
-            _load_generator(folder).generate(Path(scratch), spec.seed)
+            load_generator(folder).generate(Path(scratch), spec.seed)
             made = time.process_time() - start
             verifier = make_verifier(spec, Path(scratch), folder)
             items, labels = read_items(Path(scratch) / "test.jsonl"), read_labels(Path(scratch), "test")
