@@ -72,6 +72,7 @@ PRESETS = (
     "multitask",
     "suite",
     "trials_suite",
+    "trials_suite_joint",
     "blog_finance",
     "blog_finance_70b",
     "blog_sql",
