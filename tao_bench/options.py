@@ -328,6 +328,7 @@ def build_parser() -> argparse.ArgumentParser:
     trace.add_argument(
         "--cells", action="append", default=[], metavar="TEXT", help="only cells whose id contains this; repeatable"
     )
+    trace.add_argument("--draw", action="store_true", help="only draw the page again from what --results holds")
     trace.add_argument("--model", metavar="DIR", help="the model its cells started from, if it was a folder")
     trace.add_argument("--jobs", type=int, metavar="N", help="processes at a time (default: CPU cores)")
     trace.add_argument("--out", type=Path, default=Path("runs"), metavar="DIR", help="where runs are kept")

@@ -383,6 +383,10 @@ def run_trace(options: argparse.Namespace) -> int:
 
     from tao_bench.report.trace import write_trace_page
 
+    stored = options.results / "trace" / f"{options.experiment}.jsonl"
+    if options.draw:
+        print(f"page: {write_trace_page(stored, options.reports / 'trace' / options.experiment)}")
+        return 0
     run = options.out / options.experiment
     if not run.is_dir():
         raise InputError("no run here", str(run), f"run it first: tao-bench run {options.experiment}")
@@ -399,7 +403,6 @@ def run_trace(options: argparse.Namespace) -> int:
             jobs=options.jobs or os.cpu_count() or 1,
             tell=lambda done, everything: bars.update(bar, completed=done, total=everything),
         )
-    stored = options.results / "trace" / f"{options.experiment}.jsonl"
     stored.parent.mkdir(parents=True, exist_ok=True)
     known = clusters_of(run, options.tasks, plan.items)
     head = {"items": known, "plan": asdict(plan), "command": _command(options)}

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,18 @@ from test_runner import TAO, Bench
 from toy import TASK
 
 from tao.errors import InputError
-from tao_bench.report.trace import FALL, accuracy, alarmed, as_markdown, draw, held_out, runs_of, turned
+from tao_bench.report.trace import (
+    FALL,
+    accuracy,
+    alarmed,
+    as_markdown,
+    by_task,
+    draw,
+    held_out,
+    runs_of,
+    separation,
+    turned,
+)
 from tao_bench.trace import Point, read_trace
 
 STATS = {"run_rate": 0.8, "top_answer_share": 0.1, "mean_answer_char": 40.0, "mean_clusters": 2.0, "mean_reward": 0.5}
@@ -79,6 +91,24 @@ def test_a_limit_comes_from_the_healthy_models_of_other_seeds() -> None:
     assert (held.fallen, held.caught, held.healthy, held.false) == (2, 1, 2, 1)
 
 
+def test_a_limit_at_a_quantile_does_not_hang_on_one_odd_model() -> None:
+    odd = [a_point("cell2", 2, 0, 10, run_rate=0.8), a_point("cell2", 2, 1, 10, run_rate=0.1)]
+    calm = a_run(1, [10] * 40, [0.8] * 40)
+    runs = runs_of([*odd, *calm, *a_run(0, [10, 5], [0.8, 0.5])])
+    falls = lambda first, now: first.stats["run_rate"] - now.stats["run_rate"]
+    assert held_out(runs, falls).caught == 0  # the odd model's fall of 0.7 is the limit
+    assert held_out(runs, falls, at=0.95).caught == 1
+    assert separation(runs, falls) == pytest.approx(39 / 40)
+
+
+def test_limits_of_a_task_come_from_the_others() -> None:
+    other = [replace(p, task="other@1", cell="other") for p in a_run(0, [10, 12, 6], [0.8, 0.7, 0.5])]
+    runs = runs_of([*other, *a_run(0, [10, 11, 5], [0.8, 0.75, 0.72])])
+    falls = lambda first, now: first.stats["run_rate"] - now.stats["run_rate"]
+    assert math.isnan(held_out(runs, falls).limit)  # one seed only
+    assert held_out(runs, falls, by_task).limit == pytest.approx(0.075)
+
+
 def test_one_seed_has_no_other_to_set_a_limit_on() -> None:
     held = held_out(runs_of(a_run(0, [10, 12, 6], [0.8, 0.7, 0.5])), lambda first, now: 0.0)
     assert math.isnan(held.limit)
@@ -99,7 +129,10 @@ def test_the_page_says_which_alarm_came_in_time(tmp_path: Path) -> None:
     page = as_markdown(head, points, "toy")
     assert "Of 2 runs 2 turned down; by today's limits an alarm went off no later than that in 1" in page
     assert "| TAO | 2 | 0.020 | 0.50 → 0.60 | 50.0% → 57.5% → 27.5% |" in page
-    assert "| KL from the start | 0.01 | 2 of 2 | 0 of 2 |" in page
+    # KL is 0.01 a round: both healthy models lie at 0.01, both fallen ones at 0.02
+    assert "| KL from the start | 1.00 | 0.01: 2 of 2 / 0 of 2 | 0.01: 2 of 2 / 0 of 2 | – |" in page
+    # ended there, the runs are right on 12 and 11 of 20 items instead of on 6 and 5
+    assert "95 % limit of KL of the other seeds, +30.0 [" in page
     assert "KL of each run's best model: 0.01, 0.01; of the models that turned down: 0.02, 0.02." in page
     assert alarmed(runs_of(points)["cell0"]) == 2
     draw(points, tmp_path)
@@ -163,6 +196,11 @@ def test_the_command_follows_a_real_run_and_goes_on_where_it_was(tmp_path: Path,
     assert bench.run(*more)[0] == 0
     assert stored.read_bytes() == first
     assert {path: path.stat().st_mtime_ns for path in answers} == before
+    page = tmp_path / "work" / "reports" / "trace" / "trial" / "trace.md"
+    drawn = page.read_text()
+    page.unlink()
+    assert bench.run("--draw")[0] == 0
+    assert page.read_text() == drawn
 
 
 def test_a_missing_run_or_trace_is_named(tmp_path: Path, taught_model: Path) -> None:
@@ -171,6 +209,9 @@ def test_a_missing_run_or_trace_is_named(tmp_path: Path, taught_model: Path) -> 
     status, text = bench.run()
     assert status == 2
     assert "run it first: tao-bench run nothing" in text
+    status, text = bench.run("--draw")
+    assert status == 2
+    assert "make it with tao-bench trace EXPERIMENT" in text
     with pytest.raises(InputError, match="tao-bench trace EXPERIMENT"):
         read_trace(tmp_path / "no.jsonl")
     assert not (tmp_path / "work" / "results").exists()

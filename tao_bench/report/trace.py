@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,10 @@ def _of_stats(take: Callable[[Mapping[str, Any], Mapping[str, Any]], float]) -> 
     return lambda first, now: take(first.stats, now.stats) if first.stats and now.stats else None
 
 
+def _drifted(first: Point, now: Point) -> float:
+    return now.kl
+
+
 QUANTITIES: Mapping[str, Quantity] = {
     "fall of the run rate": _of_stats(lambda first, now: first["run_rate"] - now["run_rate"]),
     "one answer's share": _of_stats(lambda first, now: now["top_answer_share"] - first["top_answer_share"]),
@@ -47,7 +51,7 @@ QUANTITIES: Mapping[str, Quantity] = {
             else 0.0
         )
     ),
-    "KL from the start": lambda first, now: now.kl,
+    "KL from the start": _drifted,
 }
 
 
@@ -86,7 +90,7 @@ class Held:
     """A limit set on other runs and tried on these.
 
     Attributes:
-        limit: Highest value on any healthy model of the other runs, mean over the runs held out.
+        limit: The limit, mean over the parts held out.
         fallen: Models that had turned down and whose samples are known.
         caught: Those of them beyond the limit.
         healthy: Healthy models.
@@ -100,31 +104,70 @@ class Held:
     false: int
 
 
-def held_out(runs: Runs, quantity: Quantity) -> Held:
-    """Set a quantity's limit on the runs of all other seeds, try it on each seed's own.
+def by_seed(run: Sequence[Point]) -> str:
+    """Holds a seed's runs out together."""
+    return str(run[0].seed)
 
-    The limit is the highest value that a healthy model of the other seeds reached, so that none of *them* would have
-    been stopped for nothing.
+
+def by_task(run: Sequence[Point]) -> str:
+    """Holds a task's runs out together: would limits carry over to a task they were not set on?"""
+    return run[0].task
+
+
+def held_out(runs: Runs, quantity: Quantity, part: Callable[[Sequence[Point]], str] = by_seed, at: float = 1.0) -> Held:
+    """Set a quantity's limit on the runs of all other parts, try it on each part's own.
+
+    Args:
+        runs: Cell to its points.
+        quantity: How alarming a model is.
+        part: What a run is held out with.
+        at: Which quantile of the healthy models of the other parts the limit is: 1 for the highest, so that none of
+            *them* would have been stopped for nothing, though a single odd one then sets it; 0.95 gives up one of 20.
     """
-    seeds = sorted({run[0].seed for run in runs.values()})
     limits, counts = [], np.zeros(4, dtype=int)
-    for seed in seeds:
-        values = {own: list(_values(runs, quantity, seed, own)) for own in (False, True)}
-        limit = max((value for value, down, fine in values[False] if fine and not down), default=math.nan)
-        if math.isnan(limit):
+    for name in sorted({part(run) for run in runs.values()}):
+        others = _values([run for run in runs.values() if part(run) != name], quantity)
+        healthy = [value for value, down, fine in others if fine and not down]
+        if not healthy:
             continue
+        limit = float(np.quantile(healthy, at))
         limits.append(limit)
-        for value, down, fine in values[True]:
+        for value, down, fine in _values([run for run in runs.values() if part(run) == name], quantity):
             counts += [down, down and value > limit, fine and not down, fine and not down and value > limit]
     return Held(float(np.mean(limits)) if limits else math.nan, *(int(count) for count in counts))
 
 
-def _values(runs: Runs, quantity: Quantity, seed: int, own: bool) -> list[tuple[float, bool, bool]]:
-    """Of the runs of a seed (or of all others): value, whether it has turned down by then, whether it is healthy."""
+def ended_by_drift(runs: Runs, part: Callable[[Sequence[Point]], str], at: float = 0.95) -> list[tuple[Point, Point]]:
+    """What a cap on KL would have kept: each run's last model before the first beyond the cap, and its last model.
+
+    The cap is set on the healthy models of the other parts, as in `held_out`; runs without one are absent.
+    """
     found = []
-    for run in runs.values():
-        if (run[0].seed == seed) is not own:
-            continue
+    for name in sorted({part(run) for run in runs.values()}):
+        others = _values([run for run in runs.values() if part(run) != name], _drifted)
+        healthy = [value for value, down, fine in others if fine and not down]
+        if healthy:
+            cap = float(np.quantile(healthy, at))
+            for run in (run for run in runs.values() if part(run) == name):
+                beyond = next((number for number, point in enumerate(run) if point.kl > cap), len(run))
+                found.append((run[max(0, beyond - 1)], run[-1]))
+    return found
+
+
+def separation(runs: Runs, quantity: Quantity) -> float:
+    """Chance that a model that had turned down looks worse than a healthy one (AUC, ties count half); nan if none."""
+    values = _values(list(runs.values()), quantity)
+    fallen = np.array([value for value, down, _ in values if down])
+    healthy = np.array([value for value, down, fine in values if fine and not down])
+    if not len(fallen) or not len(healthy):
+        return math.nan
+    return float(np.mean((fallen[:, None] > healthy) + 0.5 * (fallen[:, None] == healthy)))
+
+
+def _values(runs: Sequence[Sequence[Point]], quantity: Quantity) -> list[tuple[float, bool, bool]]:
+    """Of each model that has a value: the value, whether it has turned down by then, whether it is healthy."""
+    found = []
+    for run in runs:
         down = turned(run)
         for point in run[1:]:
             value = quantity(run[0], point)
@@ -141,6 +184,11 @@ def _scores(
     rows = np.array([list(take(point)) for point in points], dtype=np.float64)
     known = items[: rows.shape[1]]
     return Scores(rows, tuple(i for i, _ in known), tuple(c for _, c in known), tuple(p.seed for p in points))
+
+
+def _numbered(points: Sequence[Point], items: Sequence[tuple[str, str]]) -> Scores:
+    """Accuracy of runs of several arms, each run a replicate of its own."""
+    return _scores([replace(point, seed=at) for at, point in enumerate(points)], items, _right)
 
 
 def _right(point: Point) -> list[float]:
@@ -177,11 +225,12 @@ def as_markdown(head: Mapping[str, Any], points: Sequence[Point], name: str) -> 
         "![Signal and truth](trace.png)",
         "",
     ]
-    for task in sorted({point.task for point in points}):
-        items = [(str(i), str(c)) for i, c in head["items"][task]]
+    tasks = sorted({point.task for point in points})
+    items = {task: [(str(i), str(c)) for i, c in head["items"][task]] for task in tasks}
+    for task in tasks:
         mine = {cell: run for cell, run in runs.items() if run[0].task == task}
-        lines += [f"## {task}", "", *_table(mine, items, head["plan"]["samples"]), ""]
-    lines += _alarm_lines(runs)
+        lines += [f"## {task}", "", *_table(mine, items[task], head["plan"]["samples"]), ""]
+    lines += _alarm_lines(runs, items)
     return "\n".join(lines) + "\n"
 
 
@@ -233,7 +282,15 @@ def _when(found: Sequence[int | None]) -> str:
     return "after round " + ", ".join("–" if number is None else str(number) for number in found)
 
 
-def _alarm_lines(runs: Runs) -> list[str]:
+LIMITS: Mapping[str, tuple[Callable[[Sequence[Point]], str], float]] = {
+    "highest, other seeds": (by_seed, 1.0),
+    "95 %, other seeds": (by_seed, 0.95),
+    "95 %, other task": (by_task, 0.95),
+}
+"""How limits are set: on what other runs, at which quantile of their healthy models."""
+
+
+def _alarm_lines(runs: Runs, items: Mapping[str, Sequence[tuple[str, str]]]) -> list[str]:
     down = {cell: turned(run) for cell, run in runs.items()}
     rang = {cell: alarmed(run) for cell, run in runs.items()}
     fell = [cell for cell in runs if down[cell] is not None]
@@ -248,19 +305,42 @@ def _alarm_lines(runs: Runs) -> list[str]:
         f"later in {len(late)}, never in {len(fell) - len(early) - len(late)}; {len(false)} runs set one off without "
         "turning down.",
         "",
-        "Limits set on the other seeds (the highest value of any healthy model there), tried on each seed in turn:",
+        "AUC: chance that a model that had turned down looks worse than a healthy one, by this figure. The limit of a "
+        "figure is set on the healthy models",
+        "of other runs (their highest value, or the one that 95 % of them stay below) and tried on the rest: caught, "
+        "of the models that had turned down / false alarms, of the healthy ones.",
         "",
-        "| figure | limit | models that had turned down: caught | healthy models: false alarms |",
-        "|---|--:|--:|--:|",
+        "| figure | AUC | " + " | ".join(LIMITS) + " |",
+        "|---|--:|" + "--:|" * len(LIMITS),
     ]
+    several = len({run[0].task for run in runs.values()}) > 1
     for name, quantity in QUANTITIES.items():
-        held = held_out(runs, quantity)
-        limit = "–" if math.isnan(held.limit) else f"{held.limit:.2f}"
-        lines.append(f"| {name} | {limit} | {held.caught} of {held.fallen} | {held.false} of {held.healthy} |")
+        auc = separation(runs, quantity)
+        cells = [
+            _held_words(held_out(runs, quantity, part, at)) if several or part is by_seed else "–"
+            for part, at in LIMITS.values()
+        ]
+        lines.append(f"| {name} | {'–' if math.isnan(auc) else f'{auc:.2f}'} | " + " | ".join(cells) + " |")
+    for words, part in {"seeds": by_seed, "task": by_task}.items():
+        pairs = ended_by_drift(runs, part)
+        for task in sorted({kept.task for kept, _ in pairs}):
+            mine = [pair for pair in pairs if pair[0].task == task]
+            better = difference(*(_numbered([pair[at] for pair in mine], items[task]) for at in (0, 1)))
+            lines += [
+                "",
+                f"{task}: had every run ended with its last model within the 95 % limit of KL of the other {words}, "
+                f"{_interval(better)} points against its last round.",
+            ]
     best = sorted(max(run, key=accuracy).kl for run in runs.values())
     turns = sorted(next(point.kl for point in runs[cell] if point.round == down[cell]) for cell in fell)
     lines += ["", f"KL of each run's best model: {_listed(best)}; of the models that turned down: {_listed(turns)}."]
     return lines
+
+
+def _held_words(held: Held) -> str:
+    if math.isnan(held.limit):
+        return "–"
+    return f"{held.limit:.2f}: {held.caught} of {held.fallen} / {held.false} of {held.healthy}"
 
 
 def _listed(values: Sequence[float]) -> str:
