@@ -7,6 +7,7 @@ The budget is the one dial: the pool is fixed along a curve, and a budget buys s
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,6 +15,7 @@ from pydantic import Field, model_validator
 
 from tao.errors import InputError
 from tao.meaning import Interpreter
+from tao.prompts import Prompt
 from tao.recipe import Recipe, make_recipe
 from tao.scoring.signals import SignalSpec, Weighed
 from tao_bench.arms.contract import Arm, ArmOptions, Progress, Workplace
@@ -50,6 +52,8 @@ class TaoOptions(ArmOptions):
     """Use only the first prompts of the pool; the same for every budget of a curve."""
     budget_flop: float | None = Field(default=None, gt=0)
     """Model FLOPs of tuning not to exceed: a round that would is not begun."""
+    leave_out: tuple[str, ...] = ()
+    """Handles of the prompts that tuning does without, e.g. ``[database_2]``: what does the second instance add?"""
     recipe: Mapping[str, Any] = Field(default_factory=dict)
     """Fields of `tao.recipe.Recipe` that differ from its defaults. ``signals: task`` uses the signals that the task
     names, ``[{signal: task, weight: 0.3, veto: 0.1}]`` weighs them otherwise; without it they take no part."""
@@ -149,6 +153,21 @@ def over_rounds(report: Progress, rounds: int, folder: Path) -> Progress:
     return tell
 
 
+def without_handles(prompts: Sequence[Prompt], names: Sequence[str]) -> Sequence[Prompt]:
+    """Prompts without some of their handles.
+
+    Raises:
+        InputError: No prompt has a handle of that name.
+    """
+    known = {name for prompt in prompts for name in prompt.handles}
+    for name in names:
+        if name not in known:
+            raise InputError(f"no prompt has a handle {name!r}", "leave_out", f"it may name {', '.join(sorted(known))}")
+    if not names:
+        return prompts
+    return [replace(p, handles={k: v for k, v in p.handles.items() if k not in names}) for p in prompts]
+
+
 def tune(place: Workplace) -> Path:
     """Run the loop on the pool's prompts; nothing it is given could hold a label."""
     return run_loop(place, place.interpreter()).checkpoint
@@ -172,7 +191,7 @@ def run_loop(place: Workplace, interpreter: Interpreter) -> TuneResult:
     try:
         return run(
             place.base,
-            place.pool[: options.prompts],
+            without_handles(place.pool[: options.prompts], options.leave_out),
             interpreter,
             recipe,
             place.folder,
