@@ -134,5 +134,11 @@ def test_a_run_consults_it_charges_it_and_yields_pairs(tiny_model: Path, reward_
     ]
     assert rewards[0] != rewards[1]
     pairs = pairs_of_run(tmp_path / "a", 2, Random(0))
+    moved = (tmp_path / "a" / "pool.jsonl").rename(tmp_path / "elsewhere.jsonl")
+    assert pairs_of_run(tmp_path / "a", 2, Random(0), moved) == pairs
+    rows = (tmp_path / "a" / "round-0" / "samples.jsonl").read_text()
+    (tmp_path / "a" / "round-0" / "samples.jsonl").write_text(rows.replace('"p3"', '"q3"'))
+    with pytest.raises(InputError, match="no prompt 'q3'"):
+        pairs_of_run(tmp_path / "a", 2, Random(0), moved)
     assert pairs and all(pair.chosen.isdigit() and pair.chosen != pair.rejected for pair in pairs)
     assert weights_of(result.checkpoint) != weights_of(base)

@@ -26,6 +26,9 @@ def add(verbs: Verbs) -> None:
     parser.add_argument(
         "--run", dest="runs", type=Path, action="append", required=True, metavar="DIR", help="a run; may be repeated"
     )
+    parser.add_argument(
+        "--prompts", type=Path, metavar="FILE", help="pool of runs that kept none, as the cells of tao-bench"
+    )
     parser.add_argument("--model", type=Path, required=True, metavar="DIR", help="checkpoint its body starts from")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the reward model")
     parser.add_argument("--per-prompt", type=int, default=2, metavar="N", help="most pairs a prompt and round (2)")
@@ -40,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     from tao.compute import Ledger
     from tao.scoring.reward_training import all_pairs, train_reward_model
 
-    pairs = all_pairs(args.runs, args.per_prompt, args.seed)
+    pairs = all_pairs(args.runs, args.per_prompt, args.seed, args.prompts)
     figures = train_reward_model(
         args.model,
         pairs,

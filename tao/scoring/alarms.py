@@ -9,9 +9,9 @@ What they do not see. A round's samples come from the model of the round before,
 watched only where the recipe says ``watch_last``. And a fall smaller than the limits passes: in the published
 ``trials_objectives``, regression at 8e-4 fell by 17.5 points on dev; its second round already showed answers that work
 at 38 % after 52 %, a fall of 13.5 points where the limit is 15. Nor is a model seen that learned to leave the hard part
-out: its answers work *more* often (`tao.scoring.mentions` is there for that one).
-Where a run falls slowly none of them goes off; drift from the first model tells healthy from fallen far better (AUC 0.91
-in ``reports/trace/overoptimisation``) and ends a run by the recipe's ``kl_base_cap``.
+out: its answers work *more* often (`tao.scoring.mentions` is there for that one). Where a run falls slowly none of them
+goes off; drift from the first model tells healthy from fallen far better (AUC 0.91 on the page of ``tao-bench trace
+overoptimisation``) and ends a run by the recipe's ``kl_base_cap``.
 """
 
 from __future__ import annotations

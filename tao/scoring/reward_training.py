@@ -32,20 +32,22 @@ class Pair:
     rejected: str
 
 
-def pairs_of_run(run: Path, per_prompt: int, rng: Random) -> list[Pair]:
+def pairs_of_run(run: Path, per_prompt: int, rng: Random, prompts: Path | None = None) -> list[Pair]:
     """Pairs of all rounds of a run: an elected answer against one that earned less.
 
     Args:
-        run: The ``--out`` folder of ``tao tune``.
+        run: The ``--out`` folder of ``tao tune``, or the ``tune`` folder of a cell of ``tao-bench run``.
         per_prompt: Most pairs of one prompt and round.
         rng: Chooses among them.
+        prompts: The run's pool, where the run kept none. A prompt of a mixture (``PART/ID``) is found by its ID.
 
     Raises:
-        InputError: No finished round, or no pool, in the folder.
+        InputError: No finished round, or no pool, in the folder, or a prompt that the pool lacks.
     """
-    if not (run / "pool.jsonl").is_file():
-        raise InputError("no run that kept its pool", str(run), "give the --out folder of 'tao tune'")
-    pool = {prompt.id: prompt for prompt in read_prompts(run / "pool.jsonl")}
+    path = prompts or run / "pool.jsonl"
+    if prompts is None and not path.is_file():
+        raise InputError("no run that kept its pool", str(run), "name its prompts with --prompts")
+    pool = {prompt.id: prompt for prompt in read_prompts(path)}
     found: list[Pair] = []
     folders = sorted(run.glob("round-*/scores.done"), key=lambda path: int(path.parent.name.partition("-")[2]))
     for done in folders:
@@ -54,10 +56,13 @@ def pairs_of_run(run: Path, per_prompt: int, rng: Random) -> list[Pair]:
         for _, row in read_jsonl(done.with_name("scores.jsonl")):
             scores.setdefault(row["prompt_id"], {})[row["index"]] = row
         for name, group in samples.items():
+            asked_here = pool.get(name) or pool.get(name.partition("/")[2])
+            if asked_here is None:
+                raise InputError(f"no prompt {name!r}, which {done.parent} sampled", str(path), "name that run's pool")
             answers = {s.answer: scores[name][s.index] for s in group if s.answer is not None}
             won = [answer for answer, row in answers.items() if row["pseudo_label"]]
             lost = [a for a, row in answers.items() if not row["pseudo_label"] and row["reward"] is not None]
-            made = [Pair(pool[name], good, bad) for good in won for bad in lost]
+            made = [Pair(asked_here, good, bad) for good in won for bad in lost]
             found.extend(rng.sample(made, min(per_prompt, len(made))))
     if not folders:
         raise InputError("no finished round here", str(run), "let 'tao tune' end first")
@@ -207,7 +212,7 @@ def _tok(tokenizer: Any, pair: Pair, answer: str) -> int:
     return len(tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
-def all_pairs(runs: Iterable[Path], per_prompt: int, seed: int) -> list[Pair]:
-    """Pairs of several runs, in the order given."""
+def all_pairs(runs: Iterable[Path], per_prompt: int, seed: int, prompts: Path | None = None) -> list[Pair]:
+    """Pairs of several runs, in the order given; `prompts` as for `pairs_of_run`."""
     rng = Random(seed)
-    return [pair for run in runs for pair in pairs_of_run(run, per_prompt, rng)]
+    return [pair for run in runs for pair in pairs_of_run(run, per_prompt, rng, prompts)]
