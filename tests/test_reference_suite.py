@@ -15,7 +15,7 @@ from tao.prompts import Message, Prompt
 from tao_bench.models import reference_path
 from tao_bench.reference import suite_world
 from tao_bench.reference.extend import POSITIONS, alternation, extend, extended_pattern, grow
-from tao_bench.reference.suite_rows import LENGTH_TOK, TASKS, Row, add, batch, cut, rows
+from tao_bench.reference.suite_rows import LENGTH_TOK, TASKS, Pieces, Row, add, batch, cut, rows
 from tao_bench.reference.suite_world import SHARES, Document, cluster_of, document, held_back, published
 from tao_bench.registry import load_task, task_folder
 from tao_bench.task import read_spec
@@ -168,6 +168,21 @@ def test_rows_have_one_length_and_every_tasks_share(tokenizer: Any) -> None:
     again = list(islice(rows(tokenizer, "test"), 3))
     assert again == made[:3]
     assert next(rows(tokenizer, "another")) != made[0]
+
+
+def test_a_task_whose_documents_fit_no_row_does_not_hold_up_the_others(
+    tokenizer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = Counter[str]()
+
+    def counted(tokenizer: Any, made: Document) -> Pieces:
+        drawn[made.task] += 1
+        return cut(tokenizer, made)
+
+    monkeypatch.setattr("tao_bench.reference.suite_rows.cut", counted)
+    made = list(islice(rows(tokenizer, "test", length=380), 4))  # the shortest invoice has more tokens
+    assert all(len(row.ids) == 380 for row in made)
+    assert drawn["invoice_extract"] <= drawn.total() / 2
 
 
 def test_a_question_in_a_row_is_read_as_its_prompt_alone(

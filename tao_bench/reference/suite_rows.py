@@ -126,7 +126,11 @@ def add(rng: Random, row: Row, pieces: Pieces, count: int) -> None:
 def rows(
     tokenizer: Any, seed: str, length: int = LENGTH_TOK, shares: Mapping[str, float] | None = None
 ) -> Iterator[Row]:
-    """Endless filled rows; `shares` as in `documents`."""
+    """Endless filled rows; `shares` as in `documents`.
+
+    A document too long for any row is left out, but counts toward its task's share: else a task of mostly long
+    documents (invoices) would be drawn thousands of times before one fits.
+    """
     pad = tokenizer.convert_tokens_to_ids(PAD)
     rng, spent = Random(f"rows:{seed}"), Counter[str]()
     waiting = [Row() for _ in range(OPEN)]
@@ -134,6 +138,7 @@ def rows(
         pieces = cut(tokenizer, made)
         wanted = min(LEAST_FIT, len(pieces.asked))
         if fit(Row(), pieces, length) < 1:
+            spent[made.task] += len(pieces.shared)
             continue
         fullest = sorted(waiting, key=lambda row: -len(row.ids))
         row = next((one for one in fullest if fit(one, pieces, length) >= wanted), None)
