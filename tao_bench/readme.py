@@ -2,18 +2,24 @@
 
 python -m tao_bench.readme scaling scaling_filings
 
-The first experiment is shown with its head-to-head table, the others with their curves and findings.
+The first experiment is shown with its head-to-head table, the others with their curves and findings. The last column of
+the table of experiments is written too: rows begin with the experiment's name, and what stands there comes from
+``reports/<experiment>``.
 """
 
 from __future__ import annotations
 
+import csv
+import json
 import re
 import sys
 from pathlib import Path
 
 from tao.errors import InputError
+from tao_bench.report.words import points
 
 BEGIN, END = "<!-- results: begin", "<!-- results: end -->"
+TABLE, TABLE_END = "<!-- experiments: begin", "<!-- experiments: end -->"
 
 
 def results_block(report: str, experiment: str, *, table: bool = True) -> str:
@@ -45,6 +51,53 @@ def results_block(report: str, experiment: str, *, table: bool = True) -> str:
     )
 
 
+def _rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as handle:
+        return list(csv.DictReader(handle))
+
+
+def headline_gains(name: str, root: Path) -> list[str]:
+    """How far each task's headline arm lies from base, in points: ``warehouse_sql +2.2 [+0.2, +4.2]``.
+
+    Nothing for experiments on dev: no claim is made there, and trials have no headline.
+    """
+    with (root / "results" / name / "cells.jsonl").open(encoding="utf-8") as cells:
+        if json.loads(cells.readline())["eval"]["split"] != "test":
+            return []
+    arms = {(row["task"], row["label"]): row for row in _rows(root / "reports" / name / "arms.csv")}
+    found = []
+    for row in _rows(root / "reports" / name / "headline.csv"):
+        arm = arms.get((row["task"], row["headline"]))
+        if arm is not None and arm["vs_base"]:
+            value, low, high = (points(float(arm[key])) for key in ("vs_base", "vs_base_low", "vs_base_high"))
+            found.append(f"{row['task'].partition('@')[0]} {value} [{low}, {high}]")
+    return found
+
+
+def published(name: str, root: Path) -> str:
+    """The last cell of an experiment's row: its report and, where test was read, what its headline arm gained."""
+    report, trace = Path("reports", name, "report.md"), Path("reports", "trace", name, "trace.md")
+    links = [f"[{path.stem}]({path.as_posix()})" for path in (report, trace) if (root / path).is_file()]
+    gains = headline_gains(name, root) if (root / report).is_file() else []
+    return ", ".join(links) + (": " + ", ".join(gains) if gains else "") or "not yet"
+
+
+def experiments_table(text: str, root: Path) -> str:
+    """The table of experiments with its last column written anew.
+
+    Raises:
+        InputError: A row that does not begin with an experiment's name.
+    """
+    return "\n".join(_row(line, root) if line.startswith("| `") else line for line in text.splitlines())
+
+
+def _row(line: str, root: Path) -> str:
+    row = re.fullmatch(r"\| `(\w+)` \| (.*) \|[^|]*\|", line)
+    if row is None:
+        raise InputError("no row of three cells", line[:60], "write | `name` | what | |")
+    return f"| `{row[1]}` | {row[2]} | {published(row[1], root)} |"
+
+
 def main(arguments: list[str]) -> int:
     """Rewrite README.md between its markers."""
     if not arguments:
@@ -61,11 +114,16 @@ def main(arguments: list[str]) -> int:
         results_block(report, name, table=not place)
         for place, (name, report) in enumerate(zip(arguments, reports, strict=True))
     ]
-    start, end = text.index(BEGIN), text.index(END)
-    head = text[start : text.index("\n", start)]
-    body = "\n\n".join(blocks)
-    readme.write_text(f"{text[:start]}{head}\n{body}\n{text[end:]}", encoding="utf-8")
+    text = _between(text, BEGIN, END, "\n\n".join(blocks))
+    start = text.index("\n", text.index(TABLE)) + 1
+    table = experiments_table(text[start : text.index(TABLE_END)], Path())
+    readme.write_text(_between(text, TABLE, TABLE_END, table), encoding="utf-8")
     return 0
+
+
+def _between(text: str, begin: str, end: str, body: str) -> str:
+    start, stop = text.index(begin), text.index(end)
+    return f"{text[: text.index(chr(10), start)]}\n{body}\n{text[stop:]}"
 
 
 if __name__ == "__main__":
