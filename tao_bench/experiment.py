@@ -71,6 +71,7 @@ PRESETS = (
     "ablation",
     "multitask",
     "suite",
+    "suite_tuned",
     "trials_ladder",
     "trials_suite",
     "trials_suite_joint",

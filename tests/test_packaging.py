@@ -1,5 +1,8 @@
 """What the wheel carries, and what importing costs."""
 
+import ast
+import importlib
+import importlib.util
 import json
 import os
 import subprocess
@@ -99,3 +102,19 @@ def test_help_loads_nothing_heavy(program, module, installed, tmp_path):
 def test_importing_loads_nothing_heavy(installed, tmp_path):
     code = f"import sys, tao, tao_bench; print([name for name in {HEAVY!r} if name in sys.modules])"
     assert run_python(code, tmp_path, PYTHONPATH=str(installed)).strip() == "[]"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "tests" / "benchmarks").glob("*.py")), ids=lambda path: path.stem)
+def test_what_a_benchmark_takes_from_the_project_is_there(path: Path) -> None:
+    """No test runs the benchmarks, so a name that moved would be missed until somebody wants a figure."""
+    taken = [
+        (node.module, alias.name)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom)
+        and node.module
+        and node.module.split(".")[0] in ("tao", "tao_bench", "tests")
+        for alias in node.names
+    ]
+    for module, name in taken:
+        found = importlib.import_module(module)
+        assert hasattr(found, name) or importlib.util.find_spec(f"{module}.{name}"), f"{module} has no {name}"
