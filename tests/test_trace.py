@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import shutil
 import signal
@@ -17,18 +16,19 @@ from test_runner import TAO, Bench
 from toy import TASK
 
 from tao.errors import InputError
-from tao_bench.report.trace import (
+from tao_bench.report.alarms import (
     FALL,
+    QUANTITIES,
     accuracy,
     alarmed,
-    as_markdown,
     by_task,
-    draw,
+    fallen,
+    gain_over_last,
     held_out,
-    runs_of,
     separation,
     turned,
 )
+from tao_bench.report.trace import as_markdown, draw, runs_of
 from tao_bench.trace import Point, read_trace
 
 STATS = {"run_rate": 0.8, "top_answer_share": 0.1, "mean_answer_char": 40.0, "mean_clusters": 2.0, "mean_reward": 0.5}
@@ -70,6 +70,10 @@ def test_truth_turns_down_where_it_falls_below_the_best_before(right: list[int],
     assert turned(a_run(0, right, [0.8] * len(right))) == when
 
 
+def test_a_run_may_come_back() -> None:
+    assert fallen(a_run(0, [10, 14, 12, 14, 15, 13], [0.8] * 6)) == [False, False, True, False, False, True]
+
+
 def test_a_failed_verifier_is_missing_and_no_error_of_the_model() -> None:
     point = a_point("c", 0, 0, 10)
     lost = Point(**{**{f: getattr(point, f) for f in Point.__dataclass_fields__}, "right": (True, None, False)})
@@ -84,11 +88,12 @@ def test_a_limit_comes_from_the_healthy_models_of_other_seeds() -> None:
             *a_run(1, [10, 11, 5], [0.8, 0.75, 0.72]),  # healthy at 0.05, down at 0.08
         ]
     )
-    held = held_out(runs, falls)
+    held = held_out(runs, falls, at=1.0)
     # Seed 0 is held to seed 1's limit of 0.05: its fallen model is caught, its healthy one stopped for nothing.
     # Seed 1 is held to seed 0's limit of 0.1: its fallen model slips through.
-    assert held.limit == pytest.approx(0.075)
-    assert (held.fallen, held.caught, held.healthy, held.false) == (2, 1, 2, 1)
+    assert held.limits == pytest.approx((0.05, 0.1))
+    assert held.models == (2, 1, 2, 1)
+    assert held.runs == (2, 1, 0, 0)
 
 
 def test_a_limit_at_a_quantile_does_not_hang_on_one_odd_model() -> None:
@@ -96,23 +101,39 @@ def test_a_limit_at_a_quantile_does_not_hang_on_one_odd_model() -> None:
     calm = a_run(1, [10] * 40, [0.8] * 40)
     runs = runs_of([*odd, *calm, *a_run(0, [10, 5], [0.8, 0.5])])
     falls = lambda first, now: first.stats["run_rate"] - now.stats["run_rate"]
-    assert held_out(runs, falls).caught == 0  # the odd model's fall of 0.7 is the limit
-    assert held_out(runs, falls, at=0.95).caught == 1
-    assert separation(runs, falls) == pytest.approx(39 / 40)
+    assert held_out(runs, falls, at=1.0).models[:2] == (1, 0)  # the odd model's fall of 0.7 is the limit
+    assert held_out(runs, falls).models[:2] == (1, 1)
+    assert separation(list(runs.values()), falls) == pytest.approx(39 / 40)
 
 
 def test_limits_of_a_task_come_from_the_others() -> None:
     other = [replace(p, task="other@1", cell="other") for p in a_run(0, [10, 12, 6], [0.8, 0.7, 0.5])]
     runs = runs_of([*other, *a_run(0, [10, 11, 5], [0.8, 0.75, 0.72])])
     falls = lambda first, now: first.stats["run_rate"] - now.stats["run_rate"]
-    assert math.isnan(held_out(runs, falls).limit)  # one seed only
-    assert held_out(runs, falls, by_task).limit == pytest.approx(0.075)
+    assert held_out(runs, falls).limits == ()  # one seed only
+    assert held_out(runs, falls, by_task, at=1.0).limits == pytest.approx((0.05, 0.1))
+
+
+def test_every_figure_is_tried_on_the_same_models() -> None:
+    run = [a_point("c", 0, k, right) for k, right in enumerate((10, 11, 9))]
+    run.append(replace(a_point("c", 0, 3, 4), stats={}))  # the last model: nothing sampled from it
+    told = {name: [quantity(run[0], point) is not None for point in run] for name, quantity in QUANTITIES.items()}
+    assert set(map(tuple, told.values())) == {(True, True, True, False)}
+
+
+def test_arms_of_a_seed_are_no_further_seeds() -> None:
+    twice = [replace(p, cell="again") for p in a_run(0, [10, 12, 6], [0.8] * 3)]
+    runs = runs_of([*a_run(0, [10, 12, 6], [0.8] * 3), *twice, *a_run(1, [10, 11, 5], [0.8] * 3)])
+    items = [(f"i{i}", f"c{i % 7}") for i in range(ITEMS)]
+    both = gain_over_last(runs, {cell: run[1] for cell, run in runs.items()}, items)
+    alone = {cell: run for cell, run in runs.items() if cell != "again"}
+    assert both == gain_over_last(alone, {cell: run[1] for cell, run in alone.items()}, items)
+    assert both.value == pytest.approx(6 / ITEMS)
 
 
 def test_one_seed_has_no_other_to_set_a_limit_on() -> None:
     held = held_out(runs_of(a_run(0, [10, 12, 6], [0.8, 0.7, 0.5])), lambda first, now: 0.0)
-    assert math.isnan(held.limit)
-    assert held.fallen == held.healthy == 0
+    assert (held.limits, held.models, held.runs) == ((), (0,) * 4, (0,) * 4)
 
 
 def test_the_page_says_which_alarm_came_in_time(tmp_path: Path) -> None:
@@ -130,9 +151,11 @@ def test_the_page_says_which_alarm_came_in_time(tmp_path: Path) -> None:
     assert "Of 2 runs 2 turned down; by today's limits an alarm went off no later than that in 1" in page
     assert "| TAO | 2 | 0.020 | 0.50 → 0.60 | 50.0% → 57.5% → 27.5% |" in page
     # KL is 0.01 a round: both healthy models lie at 0.01, both fallen ones at 0.02
-    assert "| KL from the start | 1.00 | 0.01: 2 of 2 / 0 of 2 | 0.01: 2 of 2 / 0 of 2 | – |" in page
-    # ended there, the runs are right on 12 and 11 of 20 items instead of on 6 and 5
-    assert "95 % limit of KL of the other seeds, +30.0 [" in page
+    assert "| KL from the start | 1.00 | 0.01: 2 of 2, false 0 of 2 |" in page
+    assert "told no later than the turn in 2 of 2 runs that turned down; 0 of 0 others stopped for nothing" in page
+    # kept there, the models are right on 12 and 11 of 20 items instead of on 6 and 5
+    assert "| last one within the limit of KL of the other seeds | +30.0 [" in page
+    assert "| the one after round 1 | +30.0 [" in page
     assert "KL of each run's best model: 0.01, 0.01; of the models that turned down: 0.02, 0.02." in page
     assert alarmed(runs_of(points)["cell0"]) == 2
     draw(points, tmp_path)

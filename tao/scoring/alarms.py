@@ -10,8 +10,8 @@ watched only where the recipe says ``watch_last``. And a fall smaller than the l
 ``trials_objectives``, regression at 8e-4 fell by 17.5 points on dev; its second round already showed answers that work
 at 38 % after 52 %, a fall of 13.5 points where the limit is 15. Nor is a model seen that learned to leave the hard part
 out: its answers work *more* often (`tao.scoring.mentions` is there for that one). Where a run falls slowly none of them
-goes off; drift from the first model tells healthy from fallen far better (AUC 0.91 on the page of ``tao-bench trace
-overoptimisation``) and ends a run by the recipe's ``kl_base_cap``.
+goes off; drift from the first model tells more (the page of ``tao-bench trace overoptimisation``), and the recipe's
+``kl_base_cap`` ends a run by it.
 """
 
 from __future__ import annotations
