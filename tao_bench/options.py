@@ -321,14 +321,16 @@ def build_parser() -> argparse.ArgumentParser:
         "command goes on where it was.",
         epilog="example: tao-bench trace overoptimisation",
     )
-    trace.add_argument("experiment", help="its run must still be under --out, checkpoints and all")
+    trace.add_argument("experiment", help="its run must still be under --out, checkpoints and all (not for --draw)")
     trace.add_argument("--items", type=int, default=300, metavar="N", help="dev items answered greedily (300)")
     trace.add_argument("--sampled", type=int, default=100, metavar="N", help="the first of them also sampled (100)")
     trace.add_argument("--samples", type=int, default=16, metavar="N", help="samples an item; 0 for none (16)")
     trace.add_argument(
         "--cells", action="append", default=[], metavar="TEXT", help="only cells whose id contains this; repeatable"
     )
-    trace.add_argument("--draw", action="store_true", help="only draw the page again from what --results holds")
+    trace.add_argument(
+        "--draw", action="store_true", help="measure nothing: draw the page again from what --results holds"
+    )
     trace.add_argument("--model", metavar="DIR", help="the model its cells started from, if it was a folder")
     trace.add_argument("--jobs", type=int, metavar="N", help="processes at a time (default: CPU cores)")
     trace.add_argument("--out", type=Path, default=Path("runs"), metavar="DIR", help="where runs are kept")

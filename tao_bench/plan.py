@@ -8,11 +8,13 @@ import platform
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tao.endpoint import settled
 from tao.errors import InputError
+from tao.prompts import Prompt
 from tao.stage import changes, digest
 from tao_bench.arms import get_arm
 from tao_bench.digest import SHORT, code_digest
@@ -199,6 +201,7 @@ def prepare(
             config = cell_config(
                 cell, task, prints[cell.task], drift[cell.task], dev_items=dev[cell.task], pool=pools.get(cell.task, 0)
             )
+            cell.options.check_pool(partial(_pool, [tasks[name] for name, _ in cell.tune_on] or [task]))
             tuned = None
             if cell.tune_on:
                 tuned = tuned_of(cell, root, tasks, prints, {key: config[key] for key in MAKES if key in config})
@@ -210,6 +213,10 @@ def prepare(
                 }
             prepared.append(Prepared(cell, task, folder, config, tuned))
     return Run(experiment, root, model, tuple(prepared), skipped, tuple(warnings))
+
+
+def _pool(tasks: Sequence[Task]) -> list[Prompt]:
+    return [prompt for task in tasks for prompt in task.pool()]
 
 
 def _refuse_borrowed(cell: Cell, tasks: Mapping[str, Task], where: str) -> None:

@@ -13,6 +13,7 @@ import csv
 import json
 import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from tao.errors import InputError
@@ -59,19 +60,40 @@ def _rows(path: Path) -> list[dict[str, str]]:
 def headline_gains(name: str, root: Path) -> list[str]:
     """How far each task's headline arm lies from base, in points: ``warehouse_sql +2.2 [+0.2, +4.2]``.
 
-    Nothing for experiments on dev: no claim is made there, and trials have no headline.
+    Where one model was tuned on several tasks, that model stands for all of them. Nothing for experiments on dev: no
+    claim is made there.
+
+    Raises:
+        InputError: A report without its stored rows or tables.
     """
-    with (root / "results" / name / "cells.jsonl").open(encoding="utf-8") as cells:
+    folder, rows = root / "reports" / name, root / "results" / name / "cells.jsonl"
+    for path in (rows, folder / "arms.csv", folder / "headline.csv"):
+        if not path.is_file():
+            raise InputError("is not there", str(path), f"tao-bench report {name}")
+    with rows.open(encoding="utf-8") as cells:
         if json.loads(cells.readline())["eval"]["split"] != "test":
             return []
-    arms = {(row["task"], row["label"]): row for row in _rows(root / "reports" / name / "arms.csv")}
+    arms = {(row["task"], row["label"]): row for row in _rows(folder / "arms.csv")}
+    shown = _joint(folder, arms) or [(row["task"], row["headline"]) for row in _rows(folder / "headline.csv")]
     found = []
-    for row in _rows(root / "reports" / name / "headline.csv"):
-        arm = arms.get((row["task"], row["headline"]))
-        if arm is not None and arm["vs_base"]:
-            value, low, high = (points(float(arm[key])) for key in ("vs_base", "vs_base_low", "vs_base_high"))
-            found.append(f"{row['task'].partition('@')[0]} {value} [{low}, {high}]")
+    for key in shown:
+        if key in arms and arms[key]["vs_base"]:
+            value, low, high = (points(float(arms[key][part])) for part in ("vs_base", "vs_base_low", "vs_base_high"))
+            found.append(f"{key[0].partition('@')[0]} {value} [{low}, {high}]")
     return found
+
+
+def _joint(folder: Path, arms: Mapping[tuple[str, str], Mapping[str, str]]) -> list[tuple[str, str]]:
+    """Where models are tuned on several tasks: the tasks and the label-free arm that was tuned on most of them."""
+    if not (folder / "matrix.csv").is_file():
+        return []
+    on: dict[str, list[tuple[str, str]]] = {}
+    for row in _rows(folder / "matrix.csv"):
+        key = (row["task"], row["label"])
+        if row["tuned_on_it"] == "1" and key in arms and arms[key]["arm"] == "tao":
+            on.setdefault(row["label"], []).append(key)
+    most = max(on.values(), key=len, default=[])
+    return most if len(most) > 1 else []
 
 
 def published(name: str, root: Path) -> str:

@@ -428,7 +428,7 @@ def read_trace(path: Path) -> tuple[dict[str, Any], list[Point]]:
         InputError: No such file.
     """
     if not path.is_file():
-        raise InputError("no trace here", str(path), "make it with tao-bench trace EXPERIMENT")
+        raise InputError("no trace here", str(path), f"make it with tao-bench trace {path.stem}")
     head, *rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     tuples = ("right", "passed", "completion_tok", "alarms")
     points: list[dict[str, Any]] = [{k: tuple(v) if k in tuples else v for k, v in row.items()} for row in rows]

@@ -63,6 +63,10 @@ def test_what_is_no_reward_model_is_named(tiny_model: Path, tmp_path: Path) -> N
         train_reward_model(tiny_model, [], tmp_path / "out")
     with pytest.raises(InputError, match="no run that kept its pool"):
         pairs_of_run(tmp_path, 1, Random(0))
+    with pytest.raises(InputError, match="no such run"):
+        pairs_of_run(tmp_path / "typo", 1, Random(0))
+    with pytest.raises(InputError, match="tao reward-model --run RUN"):
+        load_signals([SignalSpec(signal="reward_model", model=str(tmp_path / "typo"), veto=0.2)])
 
 
 def reward_models_in_memory() -> int:
@@ -137,6 +141,11 @@ def test_a_run_consults_it_charges_it_and_yields_pairs(tiny_model: Path, reward_
     moved = (tmp_path / "a" / "pool.jsonl").rename(tmp_path / "elsewhere.jsonl")
     assert pairs_of_run(tmp_path / "a", 2, Random(0), moved) == pairs
     rows = (tmp_path / "a" / "round-0" / "samples.jsonl").read_text()
+    shutil.copytree(tmp_path / "a", tmp_path / "cell")
+    for name in ("samples", "scores"):  # a cell of a mixture: its prompts carry the part's name
+        file = tmp_path / "cell" / "round-0" / f"{name}.jsonl"
+        file.write_text(file.read_text().replace('"prompt_id": "', '"prompt_id": "digits/'))
+    assert pairs_of_run(tmp_path / "cell", 2, Random(0), moved) == pairs
     (tmp_path / "a" / "round-0" / "samples.jsonl").write_text(rows.replace('"p3"', '"q3"'))
     with pytest.raises(InputError, match="no prompt 'q3'"):
         pairs_of_run(tmp_path / "a", 2, Random(0), moved)

@@ -234,7 +234,7 @@ def test_a_missing_run_or_trace_is_named(tmp_path: Path, taught_model: Path) -> 
     assert "run it first: tao-bench run nothing" in text
     status, text = bench.run("--draw")
     assert status == 2
-    assert "make it with tao-bench trace EXPERIMENT" in text
-    with pytest.raises(InputError, match="tao-bench trace EXPERIMENT"):
+    assert "make it with tao-bench trace nothing" in text
+    with pytest.raises(InputError, match="tao-bench trace no"):
         read_trace(tmp_path / "no.jsonl")
     assert not (tmp_path / "work" / "results").exists()

@@ -27,7 +27,10 @@ def add(verbs: Verbs) -> None:
         "--run", dest="runs", type=Path, action="append", required=True, metavar="DIR", help="a run; may be repeated"
     )
     parser.add_argument(
-        "--prompts", type=Path, metavar="FILE", help="pool of runs that kept none, as the cells of tao-bench"
+        "--prompts",
+        type=Path,
+        metavar="FILE",
+        help="pool of the runs that kept none (cells of tao-bench); of a mixture all pools in one file",
     )
     parser.add_argument("--model", type=Path, required=True, metavar="DIR", help="checkpoint its body starts from")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the reward model")

@@ -39,14 +39,18 @@ def pairs_of_run(run: Path, per_prompt: int, rng: Random, prompts: Path | None =
         run: The ``--out`` folder of ``tao tune``, or the ``tune`` folder of a cell of ``tao-bench run``.
         per_prompt: Most pairs of one prompt and round.
         rng: Chooses among them.
-        prompts: The run's pool, where the run kept none. A prompt of a mixture (``PART/ID``) is found by its ID.
+        prompts: The pool where the run kept none. A prompt of a mixture (``PART/ID``) is found by its ID.
 
     Raises:
-        InputError: No finished round, or no pool, in the folder, or a prompt that the pool lacks.
+        InputError: No such folder, no finished round or pool in it, a prompt that the pool lacks, or another pool.
     """
-    path = prompts or run / "pool.jsonl"
-    if prompts is None and not path.is_file():
-        raise InputError("no run that kept its pool", str(run), "name its prompts with --prompts")
+    if not run.is_dir():
+        raise InputError("no such run", str(run), "give the --out folder of 'tao tune'")
+    path = run / "pool.jsonl"
+    if not path.is_file():
+        if prompts is None:
+            raise InputError("no run that kept its pool", str(run), "name its prompts with --prompts")
+        path = prompts
     pool = {prompt.id: prompt for prompt in read_prompts(path)}
     found: list[Pair] = []
     folders = sorted(run.glob("round-*/scores.done"), key=lambda path: int(path.parent.name.partition("-")[2]))

@@ -251,7 +251,14 @@ def _load(spec: SignalSpec) -> Signal:
         raise InputError("which checkpoint?", "signal reward_model", "add `model: FOLDER`")
     from tao.scoring.reward_model import RewardModelSignal
 
+    if not Path(spec.model).is_dir():
+        raise no_reward_model(Path(spec.model))
     return RewardModelSignal(Path(spec.model))
+
+
+def no_reward_model(folder: Path) -> InputError:
+    """The error for a reward model whose folder is not there."""
+    return InputError("no reward model here", str(folder), f"train one: tao reward-model --run RUN --out {folder}")
 
 
 @contextmanager

@@ -62,6 +62,13 @@ class ArmOptions(BaseModel):
     def check_here(self) -> None:
         """Refuse, before anything is run, what cannot work on this machine (a key that is not set, say)."""
 
+    def check_pool(self, pool: Callable[[], Sequence[Prompt]]) -> None:
+        """Refuse, when an experiment is planned, a pool that the options do not go with.
+
+        Args:
+            pool: Reads the prompts; not called where nothing depends on them.
+        """
+
     def usd_of(self, prompt_tok: float, completion_tok: float) -> float | None:
         """Price of tokens of a remote arm; None where there is none or it is unknown."""
         return None

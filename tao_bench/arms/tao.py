@@ -6,18 +6,18 @@ The budget is the one dial: the pool is fixed along a curve, and a budget buys s
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from tao.errors import InputError
 from tao.meaning import Interpreter
 from tao.prompts import Prompt
 from tao.recipe import Recipe, make_recipe
-from tao.scoring.signals import SignalSpec, Weighed
+from tao.scoring.signals import SignalSpec, Weighed, no_reward_model
 from tao_bench.arms.contract import Arm, ArmOptions, Progress, Workplace
 from tao_bench.task import Limits
 
@@ -73,6 +73,22 @@ class TaoOptions(ArmOptions):
                 else "recipe: signals: without weight or veto they change nothing"
             )
         return self
+
+    @field_validator("leave_out", mode="before")
+    @classmethod
+    def _one_name(cls, named: object) -> object:
+        return [named] if isinstance(named, str) else named
+
+    def check_here(self) -> None:
+        """Refuse a reward model that is not there."""
+        for signal in self.made(Limits(max_prompt_tok=512, max_new_tok=96)).signals:
+            if signal.model and not Path(signal.model).is_dir():
+                raise no_reward_model(Path(signal.model))
+
+    def check_pool(self, pool: Callable[[], Sequence[Prompt]]) -> None:
+        """Refuse handles to leave out that no prompt has."""
+        if self.leave_out:
+            without_handles(pool(), self.leave_out)
 
     def own(self) -> SignalSpec | None:
         """How the task's own signals take part; None where they do not."""
@@ -162,7 +178,8 @@ def without_handles(prompts: Sequence[Prompt], names: Sequence[str]) -> Sequence
     known = {name for prompt in prompts for name in prompt.handles}
     for name in names:
         if name not in known:
-            raise InputError(f"no prompt has a handle {name!r}", "leave_out", f"it may name {', '.join(sorted(known))}")
+            has = f"it may name {', '.join(sorted(known))}" if known else "this task's prompts have none: leave it out"
+            raise InputError(f"no prompt has a handle {name!r}", "leave_out", has)
     if not names:
         return prompts
     return [replace(p, handles={k: v for k, v in p.handles.items() if k not in names}) for p in prompts]
