@@ -115,6 +115,11 @@ def _dispatch(options: argparse.Namespace) -> int:
         from tao_bench.gate import run_gate
 
         return run_gate(options)
+    if options.verb == "promote":
+        from tao_bench.promote import run_promote
+
+        set_data(options.data, needed_data(options.task, options.tasks))
+        return run_promote(options)
     if options.verb == "signals":
         from tao_bench.signals import run_signals
 

@@ -205,10 +205,7 @@ def dev_run(console: Console, options: argparse.Namespace, names: Sequence[str])
         options: `model`, `samples`, `limit`, `out`, `results`, `tasks` of the command line.
         names: Tasks.
     """
-    from tao_bench.estimate import Estimator
     from tao_bench.models import resolve_model
-    from tao_bench.progress import listener
-    from tao_bench.runner import execute, jobs_of, run_lock
 
     model = resolve_model(options.model)
     experiment = Experiment.model_validate(
@@ -220,7 +217,15 @@ def dev_run(console: Console, options: argparse.Namespace, names: Sequence[str])
             "arms": [{"arm": "base"}, {"arm": "base_maj", "samples": options.samples}],
         }
     )
-    run = prepare(experiment, expand(experiment), options.out, options.results, options.tasks)
+    return execute_on(console, prepare(experiment, expand(experiment), options.out, options.results, options.tasks))
+
+
+def execute_on(console: Console, run: Run) -> Run | int:
+    """Do all that a run lacks, with bars; the run, or an exit status where something failed."""
+    from tao_bench.estimate import Estimator
+    from tao_bench.progress import listener
+    from tao_bench.runner import execute, jobs_of, run_lock
+
     with run_lock(run.root):
         write_configs(run)
         jobs = jobs_of(run, Estimator(run).seconds)

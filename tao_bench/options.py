@@ -180,6 +180,25 @@ def build_parser() -> argparse.ArgumentParser:
         "of SQL dialect alone would mend, and the CPU time of an evaluation. Writes results/gate.md and gate.jsonl.",
         epilog="example: tao-bench gate --task warehouse_sql --task sec_filings",
     )
+    promote = verbs.add_parser(
+        "promote",
+        help="may a newly tuned model take the place of the one in service? judged on dev",
+        description="Both models answer the tasks' dev splits greedily; the new one is promoted (exit status 0) only "
+        "if a fall by the margin is refused on every task: paired, over clusters of items, Holm over tasks. What the "
+        "run's own promotion.json refuses without labels is not asked again. The command goes on where it was stopped.",
+        epilog="example: tao-bench promote warehouse_sql --old runs/mine --new runs/next",
+    )
+    promote.add_argument("task", nargs="+", metavar="TASK")
+    promote.add_argument(
+        "--old", type=Path, required=True, metavar="DIR", help="model in service, or a run of tao tune"
+    )
+    promote.add_argument("--new", type=Path, required=True, metavar="DIR", help="the new one")
+    promote.add_argument("--margin", type=float, default=0.02, metavar="M", help="a fall that counts as none (0.02)")
+    promote.add_argument("--limit", type=int, metavar="N", help="only the first N items of each dev split")
+    promote.add_argument("--save", type=Path, metavar="FILE.json", help="write the decision there")
+    promote.add_argument("--out", type=Path, default=Path("runs"), metavar="DIR", help="where answers are kept")
+    promote.add_argument("--data", action="append", default=[], metavar="[VARIABLE=]DIR", help="external data it needs")
+    _folders(promote)
     freeze = verbs.add_parser(
         "freeze",
         help="write down the hashes of model, generators, splits and verifiers",
