@@ -109,7 +109,7 @@ def verdicts(run: Run) -> dict[str, Scores]:
 
 
 def model_folder(place: Path) -> Path:
-    """The model of a run of `tao tune` (a folder ``model``) or of a bench's cell (a file that says where), or `place`."""
+    """The model of a run of `tao tune` (a folder ``model``) or of a bench's cell (a file naming it), or `place`."""
     model = place / "model"
     if model.is_file():
         return place / model.read_text(encoding="utf-8").strip()
@@ -149,6 +149,7 @@ def run_promote(options: argparse.Namespace) -> int:
     for place, flag in ((options.old, "--old"), (options.new, "--new")):
         if not place.is_dir():
             raise InputError("no such folder", f"{flag} {place}", "give a model's folder, or that of a run of tao tune")
+    for place in (options.old, options.new):  # before either answers anything
         resolve_model(str(model_folder(place)))
     veto = label_free_veto(options.new)
     if veto:
