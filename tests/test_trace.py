@@ -20,6 +20,7 @@ from tao_bench.report.alarms import (
     FALL,
     QUANTITIES,
     accuracy,
+    alarm_lines,
     alarmed,
     by_task,
     fallen,
@@ -68,6 +69,12 @@ def a_run(seed: int, right: list[int], run_rates: list[float]) -> list[Point]:
 def test_truth_turns_down_where_it_falls_below_the_best_before(right: list[int], when: int | None) -> None:
     assert pytest.approx(1 / ITEMS) == FALL  # one item of the twenty is just enough
     assert turned(a_run(0, right, [0.8] * len(right))) == when
+
+
+def test_where_nothing_turned_down_no_limit_is_tried() -> None:
+    lines = alarm_lines(runs_of(a_run(0, [10, 12, 13], [0.8] * 3)), {"toy@1": []})
+    assert "Of 1 runs 0 turned down" in lines[2]
+    assert lines[-1].startswith("No run turned down") and not any("|" in line for line in lines)
 
 
 def test_a_run_may_come_back() -> None:

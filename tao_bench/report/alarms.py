@@ -233,6 +233,10 @@ def alarm_lines(runs: Runs, items: Mapping[str, Sequence[tuple[str, str]]]) -> l
         f"{len(fell)} turned down; by today's limits an alarm went off no later than that in {len(early)},",
         f"later in {len(late)}, never in {len(fell) - len(early) - len(late)}; {len(false)} runs set one off without "
         "turning down.",
+    ]
+    if not fell:
+        return [*lines, "", "No run turned down, so nothing here says what would have told."]
+    lines += [
         "",
         "What limits *could* have told, set afterwards. AUC: chance that a model that had turned down looks worse than "
         "a healthy one (no more",
