@@ -57,7 +57,7 @@ def test_a_run_ends_by_the_clock_and_goes_on_from_its_checkpoint(start: Path, tm
     train(replace(PLAN, minutes=0.02), start, tmp_path, resume=False, save_every=1)
     first = log_of(tmp_path)[-1]
     assert first["step"] >= 1
-    assert first["wall_s"] >= 0.02 * 60
+    assert first["wall_s"] >= round(0.02 * 60, 1)
     assert first["tok"] == 768 * first["step"]
     body = AutoModelForCausalLM.from_pretrained(tmp_path / "model").state_dict()
     assert any(
@@ -70,7 +70,7 @@ def test_a_run_ends_by_the_clock_and_goes_on_from_its_checkpoint(start: Path, tm
     second = log_of(tmp_path)[-1]
     assert second["step"] > first["step"]
     assert second["tok"] == 768 * second["step"]
-    assert second["wall_s"] >= 60 * longer
+    assert second["wall_s"] >= round(60 * longer, 1)  # the log rounds
     assert json.loads((tmp_path / "plan.json").read_text())["steps"] == second["step"]
     export(start, tmp_path, tmp_path / "exported")
     final = AutoModelForCausalLM.from_pretrained(tmp_path / "model").state_dict()
