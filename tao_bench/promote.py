@@ -138,7 +138,7 @@ def run_promote(options: argparse.Namespace) -> int:
     """The command ``tao-bench promote``.
 
     Returns:
-        0 if the new model may be promoted, 1 if not.
+        0 if the new model may be promoted, 1 if not, 2 if that could not be found out.
     """
     from rich.console import Console
 
@@ -159,8 +159,8 @@ def run_promote(options: argparse.Namespace) -> int:
     found: list[dict[str, Scores]] = []
     for place in (options.old, options.new):
         run = answered(console, model_folder(place), options)
-        if isinstance(run, int):
-            return run
+        if isinstance(run, int):  # a failed evaluation is no verdict on the model
+            return 2 if run == 1 else run
         found.append(verdicts(run))
     changes = compare(found[0], found[1], options.margin)
     fell = [change.task for change in changes if change.p_fell >= LEVEL]

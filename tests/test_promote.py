@@ -109,6 +109,15 @@ def test_bad_input_is_named(
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("left_with", "status"), [(1, 2), (130, 130)])
+def test_an_evaluation_that_failed_is_no_verdict(
+    left_with: int, status: int, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tao_bench.promote.answered", lambda *_: left_with)
+    models = ["--old", str(tiny_model), "--new", str(tiny_model)]
+    assert main(["promote", TASK.name, "--tasks", str(TASK), *models]) == status
+
+
 def test_a_fall_is_named_by_its_margin() -> None:
     with pytest.raises(InputError, match="is no fall"):
         compare({"t": scores([1.0, 0.0])}, {"t": scores([1.0, 0.0])}, 0.0)

@@ -42,7 +42,7 @@ def pairs_of_run(run: Path, per_prompt: int, rng: Random, prompts: Path | None =
         prompts: The pool where the run kept none. A prompt of a mixture (``PART/ID``) is found by its ID.
 
     Raises:
-        InputError: No such folder, no finished round or pool in it, a prompt that the pool lacks, or another pool.
+        InputError: No such folder, no finished round or pool in it, or a prompt that the pool lacks.
     """
     if not run.is_dir():
         raise InputError("no such run", str(run), "give the --out folder of 'tao tune'")
