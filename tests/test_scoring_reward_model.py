@@ -65,7 +65,7 @@ def test_what_is_no_reward_model_is_named(tiny_model: Path, tmp_path: Path) -> N
         pairs_of_run(tmp_path, 1, Random(0))
     with pytest.raises(InputError, match="no such run"):
         pairs_of_run(tmp_path / "typo", 1, Random(0))
-    with pytest.raises(InputError, match="tao reward-model --run RUN"):
+    with pytest.raises(InputError, match="tao reward-model --run RUN --model MODEL"):
         load_signals([SignalSpec(signal="reward_model", model=str(tmp_path / "typo"), veto=0.2)])
 
 
