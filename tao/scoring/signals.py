@@ -258,7 +258,8 @@ def _load(spec: SignalSpec) -> Signal:
 
 def no_reward_model(folder: Path) -> InputError:
     """The error for a reward model whose folder is not there."""
-    return InputError("no reward model here", str(folder), f"train one: tao reward-model --run RUN --model MODEL --out {folder}")
+    fix = f"train one: tao reward-model --run RUN --model MODEL --out {folder}"
+    return InputError("no reward model here", str(folder), fix)
 
 
 @contextmanager
